@@ -1,0 +1,1 @@
+//! Harness and end-to-end tests over the built binaries.
