@@ -182,7 +182,12 @@ pub trait Rooms: Send + Sync {
     async fn load(&self, room: &RoomId, asked: Asked) -> Result<Loaded, StoreError>;
 
     /// Makes `change` hold if the room is still at `revision`, in one round trip.
-    async fn commit(&self, room: &RoomId, revision: Revision, change: Change) -> Result<Committed, StoreError>;
+    async fn commit(
+        &self,
+        room: &RoomId,
+        revision: Revision,
+        change: Change,
+    ) -> Result<Committed, StoreError>;
 
     /// Reads what is kept for a participant; a later [`KeptChange::Clear`] forgets it.
     async fn kept(&self, room: &RoomId, user: &UserId) -> Result<Kept, StoreError>;
@@ -268,8 +273,12 @@ pub trait Events: Send + Sync {
     /// Events after `seq`, oldest first, at most `limit`; when there are none, waits up to `wait`
     /// for the first. `None` starts at the end: only what is appended from now on.
     /// The returned number is where to go on from.
-    async fn after(&self, seq: Option<u64>, limit: usize, wait: Duration)
-    -> Result<(Vec<Event>, u64), StoreError>;
+    async fn after(
+        &self,
+        seq: Option<u64>,
+        limit: usize,
+        wait: Duration,
+    ) -> Result<(Vec<Event>, u64), StoreError>;
 }
 
 /// Everything a process of this project asks of its store.
@@ -281,4 +290,3 @@ pub trait Store: Rooms + Nodes + Events + crate::hls::store::Streams {
     /// What it is, for people: `memory`, `redis://host:port`, without credentials.
     fn describe(&self) -> String;
 }
-
