@@ -20,6 +20,8 @@ use crate::time::Timestamp;
 pub const AUDIENCE_BATCH_MAX: usize = 256;
 /// The most signals kept for one away participant (PROTOCOL.md §2).
 pub const KEPT_MAX: usize = 256;
+/// The most bytes of signals kept for one away participant; past it, as past [`KEPT_MAX`].
+pub const KEPT_BYTES_MAX: usize = 2 << 20;
 /// The most rooms one [`Rooms::claim_due`] hands out.
 pub const DUE_BATCH_MAX: usize = 128;
 /// How long a claimed room is left alone by other claimers before it is due again.
@@ -121,7 +123,7 @@ pub enum MemberChange {
 /// What becomes of the signals kept for a participant in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeptChange {
-    /// Append one; past [`KEPT_MAX`] none is appended any more and the participant has missed some.
+    /// Append one; past [`KEPT_MAX`] or [`KEPT_BYTES_MAX`] none is appended any more and the participant has missed some.
     Append(UserId, Arc<str>),
     /// Forget them all, and that some were missed.
     Clear(UserId),
@@ -162,7 +164,7 @@ pub enum Committed {
 pub struct Kept {
     /// As JSON text, in order.
     pub signals: Vec<Arc<str>>,
-    /// Whether there were more than [`KEPT_MAX`].
+    /// Whether there were more than could be kept.
     pub missed: bool,
 }
 
@@ -189,8 +191,8 @@ pub trait Rooms: Send + Sync {
         change: Change,
     ) -> Result<Committed, StoreError>;
 
-    /// Reads what is kept for a participant; a later [`KeptChange::Clear`] forgets it.
-    async fn kept(&self, room: &RoomId, user: &UserId) -> Result<Kept, StoreError>;
+    /// Takes what is kept for a participant out of the store, at once and in order.
+    async fn take_kept(&self, room: &RoomId, user: &UserId) -> Result<Kept, StoreError>;
 
     /// Rooms that are there, each once, in no particular order, about `limit` a page.
     async fn list(&self, cursor: Option<&str>, limit: usize) -> Result<RoomPage, StoreError>;
