@@ -4,5 +4,8 @@
 pub mod hls;
 pub mod id;
 pub mod room;
+pub mod signal;
 pub mod store;
 pub mod time;
+pub mod token;
+pub mod turn;

@@ -3,5 +3,6 @@
 mod record;
 
 pub use record::{
-    Audience, Grants, Heir, M2M_PUBLISHERS_MAX, M2M_VIEWERS_MAX, Mode, Participant, ParticipantType, Record,
+    Audience, Grants, HEIRS_KNOWN, Heir, M2M_PUBLISHERS_MAX, M2M_VIEWERS_MAX, Mode, Participant,
+    ParticipantType, Record,
 };

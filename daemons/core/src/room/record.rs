@@ -176,14 +176,17 @@ pub struct Record {
 pub struct Audience {
     /// How many there are, away ones included.
     pub count: u64,
-    /// The longest-present with the grant `owner`, else the longest-present: who would be the owner
-    /// if no listed participant were left.
-    pub heir: Option<Heir>,
+    /// The first [`HEIRS_KNOWN`] in the order of succession: those with the grant `owner` by
+    /// [`Participant::order`], then the others by it; ties by user id.
+    pub heirs: Vec<Heir>,
     /// When the first of them is due ([`Participant::due`]).
     pub due: Option<Timestamp>,
 }
 
-/// The first in the audience's order of succession.
+/// How many heirs a load brings: the one who would follow, and who would if that one left.
+pub const HEIRS_KNOWN: usize = 2;
+
+/// One of the first in the audience's order of succession.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heir {
     /// Who.

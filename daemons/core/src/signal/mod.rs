@@ -1,0 +1,14 @@
+//! The signals of PROTOCOL.md §3, as types.
+
+mod client;
+mod code;
+mod server;
+
+pub use client::{
+    ClientSignal, Description, IceCandidate, Incoming, Join, JoinUser, NAME_LENGTH_MAX, REASON_LENGTH_MAX,
+    Reasoned, SIGNAL_ID_LENGTH_MAX, SimulcastUpdate, StationOnly, Unparsed, UpdateVideo, Watch, parse,
+};
+pub use code::{Code, Refusal};
+pub use server::{
+    IceServer, Ingest, JoinAck, Left, Limits, Moved, ParticipantView, PublisherView, Reason, ServerSignal,
+};
