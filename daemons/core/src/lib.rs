@@ -4,6 +4,7 @@
 pub mod hls;
 pub mod id;
 pub mod room;
+pub mod settings;
 pub mod signal;
 pub mod store;
 pub mod time;

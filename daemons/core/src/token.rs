@@ -1,6 +1,7 @@
 //! Access tokens: JWT (RFC 7519), HS256, with a `kid` that names the key (PROTOCOL.md §2).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, decode_header, encode};
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,19 @@ pub struct Claims {
     /// What it allows; absent is publish and watch.
     #[serde(default = "usual")]
     pub grants: Grants,
+}
+
+/// How long a playback token is good: as long as API Gateway lets a signaling connection live, so
+/// that a viewer gets a fresh one with the `JoinAck` of its next connection at the latest.
+pub const PLAYBACK_TTL: Duration = Duration::from_secs(2 * 3600);
+
+impl Claims {
+    /// Of a token that plays `room` from `now` for [`PLAYBACK_TTL`], and does nothing else.
+    pub fn playback(room: RoomId, now: Timestamp) -> Self {
+        let grants = Grants { watch: true, ..Grants::NONE };
+        let exp = now.after(PLAYBACK_TTL).as_secs();
+        Self { sub: None, room: Some(room), exp, nbf: None, mode: None, name: None, grants }
+    }
 }
 
 fn usual() -> Grants {

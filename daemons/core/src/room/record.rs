@@ -193,4 +193,6 @@ pub struct Heir {
     pub user: UserId,
     /// Whether it holds the grant `owner`.
     pub by_grant: bool,
+    /// Its [`Participant::order`].
+    pub order: u64,
 }

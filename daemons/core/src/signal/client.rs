@@ -33,13 +33,24 @@ pub struct Unparsed {
 
 /// Every signal a client may send (PROTOCOL.md §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names are the protocol's")]
 pub enum ClientSignal {
+    /// Asks into a room.
     Join(Box<Join>),
+    /// Says that the client lives.
+    Heartbeat,
+    /// A data signal in its JSON form; [`crate::hls`] reads the text itself.
+    Data,
+    /// Everything that a room decides about.
+    Room(RoomSignal),
+}
+
+/// The signals that a room decides about, sent by a participant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the protocol's")]
+pub enum RoomSignal {
     Leave,
     UpdateVideo(UpdateVideo),
     Sync,
-    Heartbeat,
     Offer(Description),
     Answer(Description),
     IceCandidate(IceCandidate),
@@ -50,8 +61,6 @@ pub enum ClientSignal {
     PublishRequest,
     PublishAccept(Reasoned),
     PublishReject(Reasoned),
-    /// A data signal in its JSON form; [`crate::hls`] reads the text itself.
-    Data,
 }
 
 /// `Join`.
@@ -184,23 +193,23 @@ pub fn parse(text: &str) -> Result<Incoming, Unparsed> {
 }
 
 fn signal(kind: &str, text: &str) -> Result<ClientSignal, Refusal> {
-    Ok(match kind {
-        "Join" => ClientSignal::Join(read(text)?),
-        "Leave" => ClientSignal::Leave,
-        "UpdateVideo" => ClientSignal::UpdateVideo(read(text).and_then(some_flag)?),
-        "Sync" => ClientSignal::Sync,
-        "Heartbeat" => ClientSignal::Heartbeat,
-        "Offer" => ClientSignal::Offer(read(text)?),
-        "Answer" => ClientSignal::Answer(read(text)?),
-        "iceCandidate" => ClientSignal::IceCandidate(read(text)?),
-        "Kick" => ClientSignal::Kick(read(text)?),
-        "Watch" => ClientSignal::Watch(read(text).and_then(station_or_user)?),
-        "Unwatch" => ClientSignal::Unwatch(read(text)?),
-        "SimulcastUpdate" => ClientSignal::SimulcastUpdate(read(text)?),
-        "PublishRequest" => ClientSignal::PublishRequest,
-        "PublishAccept" => ClientSignal::PublishAccept(read(text)?),
-        "PublishReject" => ClientSignal::PublishReject(read(text)?),
-        "Data" => ClientSignal::Data,
+    let room = match kind {
+        "Join" => return read(text).map(ClientSignal::Join),
+        "Heartbeat" => return Ok(ClientSignal::Heartbeat),
+        "Data" => return Ok(ClientSignal::Data),
+        "Leave" => RoomSignal::Leave,
+        "UpdateVideo" => RoomSignal::UpdateVideo(read(text).and_then(some_flag)?),
+        "Sync" => RoomSignal::Sync,
+        "Offer" => RoomSignal::Offer(read(text)?),
+        "Answer" => RoomSignal::Answer(read(text)?),
+        "iceCandidate" => RoomSignal::IceCandidate(read(text)?),
+        "Kick" => RoomSignal::Kick(read(text)?),
+        "Watch" => RoomSignal::Watch(read(text).and_then(station_or_user)?),
+        "Unwatch" => RoomSignal::Unwatch(read(text)?),
+        "SimulcastUpdate" => RoomSignal::SimulcastUpdate(read(text)?),
+        "PublishRequest" => RoomSignal::PublishRequest,
+        "PublishAccept" => RoomSignal::PublishAccept(read(text)?),
+        "PublishReject" => RoomSignal::PublishReject(read(text)?),
         unknown => {
             let named: String = unknown.chars().take(40).collect();
             return Err(Refusal::new(
@@ -208,7 +217,8 @@ fn signal(kind: &str, text: &str) -> Result<ClientSignal, Refusal> {
                 format!("there is no signal {named:?}; signal names are case-sensitive, see PROTOCOL.md §3"),
             ));
         }
-    })
+    };
+    Ok(ClientSignal::Room(room))
 }
 
 /// Reads `text` as a `T`; only when that fails is it read again, to find the path at fault.

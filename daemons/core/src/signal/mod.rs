@@ -6,7 +6,8 @@ mod server;
 
 pub use client::{
     ClientSignal, Description, IceCandidate, Incoming, Join, JoinUser, NAME_LENGTH_MAX, REASON_LENGTH_MAX,
-    Reasoned, SIGNAL_ID_LENGTH_MAX, SimulcastUpdate, StationOnly, Unparsed, UpdateVideo, Watch, parse,
+    Reasoned, RoomSignal, SIGNAL_ID_LENGTH_MAX, SimulcastUpdate, StationOnly, Unparsed, UpdateVideo, Watch,
+    parse,
 };
 pub use code::{Code, Refusal};
 pub use server::{

@@ -1,0 +1,86 @@
+//! What time does to a room: connections lost, grace run out, offers that never came.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::record::{Participant, ParticipantType};
+use super::settle::Turn;
+use super::{Close, Effect, Room};
+use crate::id::{Address, NodeId, UserId};
+use crate::signal::Reason;
+use crate::store::KeptChange;
+use crate::time::Timestamp;
+
+/// How long an accepted publisher has for its Offer (PROTOCOL.md §3, `PublishAccept`).
+pub const OFFER_WAIT: Duration = Duration::from_secs(30);
+
+impl Room<'_> {
+    pub(super) fn lost(
+        &mut self,
+        now: Timestamp,
+        user: &UserId,
+        address: &Address,
+        unsent: Vec<Arc<str>>,
+        turn: &mut Turn,
+    ) {
+        let Some(participant) = self.find(user).filter(|there| there.address == *address).cloned() else {
+            return;
+        };
+        if !participant.is_away() {
+            self.mark_away(now, &participant, turn);
+        }
+        turn.kept.extend(unsent.into_iter().map(|text| KeptChange::Append(user.clone(), text)));
+    }
+
+    pub(super) fn timed_out(&mut self, user: &UserId, address: &Address, turn: &mut Turn) {
+        let connected = |there: &&Participant| there.address == *address && !there.is_away();
+        let Some(participant) = self.find(user).filter(connected).cloned() else { return };
+        self.take_out(&participant, Reason::Timeout, turn);
+        turn.last.push(Effect::Close { at: address.clone(), close: Close::TimedOut });
+    }
+
+    pub(super) fn due(&mut self, now: Timestamp, turn: &mut Turn) {
+        let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+        for participant in self.everyone() {
+            if is_due(participant.away_until) {
+                let last_known = self.audience.heirs.len() == 1 && self.audience.count > 1;
+                if last_known && self.audience.heirs.iter().any(|heir| heir.user == participant.user) {
+                    // Who would follow is not loaded; the next look at the room knows more.
+                    turn.look_again = true;
+                    return;
+                }
+                self.take_out(&participant, Reason::Lost, turn);
+            } else if is_due(participant.offer_until) {
+                self.change(&participant.user, turn, |participant| {
+                    participant.participant_type = ParticipantType::Viewer;
+                    participant.video = false;
+                    participant.audio = false;
+                    participant.offer_until = None;
+                });
+                turn.removed.push(participant.user);
+            }
+        }
+    }
+
+    pub(super) fn node_lost(&mut self, now: Timestamp, node: &NodeId, turn: &mut Turn) {
+        for participant in self.everyone() {
+            if participant.address.node == *node && !participant.is_away() {
+                self.mark_away(now, &participant, turn);
+            }
+        }
+    }
+
+    pub(super) fn mark_away(&mut self, now: Timestamp, participant: &Participant, turn: &mut Turn) {
+        let until = now.after(self.settings.resume_grace);
+        self.change(&participant.user, turn, |participant| {
+            participant.away_since = Some(now);
+            participant.away_until = Some(until);
+        });
+        turn.away.push(participant.user.clone());
+    }
+
+    /// All listed participants and loaded audience members, as they stand.
+    fn everyone(&self) -> Vec<Participant> {
+        self.listed().chain(self.members.values()).cloned().collect()
+    }
+}

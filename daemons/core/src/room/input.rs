@@ -1,0 +1,139 @@
+//! What can happen to a room.
+
+use std::sync::Arc;
+
+use super::record::{Grants, Mode};
+use crate::id::{Address, NodeId, UserId};
+use crate::signal::RoomSignal;
+use crate::store::Asked;
+use crate::time::Timestamp;
+
+/// One thing that happens to a room.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A connection asks to join.
+    Join(Box<Joining>),
+    /// A participant sent a signal.
+    Signal {
+        /// Who.
+        user: UserId,
+        /// Over which connection.
+        address: Address,
+        /// What.
+        signal: RoomSignal,
+        /// The signal's `id`.
+        re: Option<String>,
+    },
+    /// A connection ended without a word.
+    Lost {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        address: Address,
+        /// Relayed signals that were queued for it and not sent, in order, as JSON text.
+        unsent: Vec<Arc<str>>,
+    },
+    /// A connection's participant sent nothing for the heartbeat timeout.
+    TimedOut {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        address: Address,
+    },
+    /// A relayed signal reached no connection.
+    Undelivered(Relayed),
+    /// Time passed, and something may be due.
+    Due,
+    /// A node went: the connections it held are lost.
+    NodeLost(NodeId),
+    /// The operator closes the room.
+    Close,
+    /// The operator removes a participant.
+    Remove {
+        /// Whom.
+        user: UserId,
+        /// What it is told.
+        reason: Option<String>,
+    },
+}
+
+/// A Join, its token checked and its user known.
+#[derive(Clone, Debug)]
+pub struct Joining {
+    /// The connection that asks.
+    pub address: Address,
+    /// Who; of a resuming one what its secret says.
+    pub user: UserId,
+    /// The name to show.
+    pub name: Option<String>,
+    /// What its token allows.
+    pub grants: Grants,
+    /// The mode it expects; `None` only when it resumes.
+    pub mode: Option<Mode>,
+    /// Whether it asks to publish.
+    pub publish: Option<bool>,
+    /// The secret of an earlier `JoinAck`.
+    pub resume: Option<String>,
+    /// A fresh secret, from [`super::resume_secret`].
+    pub secret: String,
+    /// The signal's `id`.
+    pub re: Option<String>,
+}
+
+/// A signal on its way from one participant to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    /// To whom.
+    pub user: UserId,
+    /// To which connection it was sent.
+    pub to: Address,
+    /// The signal as JSON text.
+    pub text: Arc<str>,
+    /// Who is told once it is handed over.
+    pub ack: Option<Ack>,
+    /// How often it was sent on already.
+    pub hops: u8,
+}
+
+/// A connection that waits for an `Ack`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ack {
+    /// Which.
+    pub to: Address,
+    /// The `id` of its signal.
+    pub re: String,
+}
+
+/// How often a relayed signal follows a participant that keeps moving before it is given up.
+pub const HOPS_MAX: u8 = 4;
+
+impl Input {
+    /// Which audience members must be loaded to decide it.
+    pub fn asked(&self, now: Timestamp) -> Asked {
+        match self {
+            Self::Join(joining) => Asked::Users(vec![joining.user.clone()]),
+            Self::Signal { user, signal, .. } => match signal {
+                RoomSignal::Kick(kick) => Asked::Users(vec![user.clone(), kick.user.clone()]),
+                RoomSignal::Leave
+                | RoomSignal::UpdateVideo(_)
+                | RoomSignal::Sync
+                | RoomSignal::Offer(_)
+                | RoomSignal::Answer(_)
+                | RoomSignal::IceCandidate(_)
+                | RoomSignal::Watch(_)
+                | RoomSignal::Unwatch(_)
+                | RoomSignal::SimulcastUpdate(_)
+                | RoomSignal::PublishRequest
+                | RoomSignal::PublishAccept(_)
+                | RoomSignal::PublishReject(_) => Asked::Users(vec![user.clone()]),
+            },
+            Self::Lost { user, .. } | Self::TimedOut { user, .. } | Self::Remove { user, .. } => {
+                Asked::Users(vec![user.clone()])
+            }
+            Self::Undelivered(relayed) => Asked::Users(vec![relayed.user.clone()]),
+            Self::Due => Asked::Due(now),
+            Self::NodeLost(node) => Asked::At(node.clone()),
+            Self::Close => Asked::Users(Vec::new()),
+        }
+    }
+}
