@@ -119,7 +119,7 @@ impl<'s> Room<'s> {
             RoomSignal::PublishAccept(accept) => {
                 self.publish_accept(now, &sender, accept, re.as_deref(), turn)
             }
-            RoomSignal::PublishReject(reject) => self.publish_reject(&sender, reject, re.as_deref(), turn),
+            RoomSignal::PublishReject(reject) => self.publish_reject(&sender, &reject, re.as_deref(), turn),
         };
         if let Err(refusal) = decided {
             turn.refuse(address, refusal, re);

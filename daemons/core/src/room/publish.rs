@@ -55,11 +55,11 @@ impl Room<'_> {
     pub(super) fn publish_reject(
         &self,
         sender: &Participant,
-        reject: Reasoned,
+        reject: &Reasoned,
         re: Option<&str>,
         turn: &mut Turn,
     ) -> Result<(), Refusal> {
-        let target = self.answered("PublishReject", sender, &reject)?;
+        let target = self.answered("PublishReject", sender, reject)?;
         let signal = ServerSignal::PublishReject { user: reject.user.clone(), reason: reject.reason.clone() };
         self.relay(target, &signal, sender, re, turn);
         Ok(())

@@ -14,6 +14,7 @@ use crate::time::{Timestamp, millis};
 use crate::token::Claims;
 
 /// What was decided in one [`Room::apply`], not yet told to anyone.
+#[allow(clippy::struct_excessive_bools, reason = "each says one thing that was decided")]
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     /// The record changed, or must seem to.
@@ -204,7 +205,7 @@ impl Room<'_> {
             participants: self.participants_for(participant),
             publishers: self.publishers().map(Into::into).collect(),
             playback_url: p2m.then(|| playback_url(settings, now, record)).flatten(),
-            ingest: (p2m && publishes).then(|| Ingest {
+            ingest: (p2m && publishes).then_some(Ingest {
                 max_frame: settings.frame_max,
                 part_target: settings.part_target.as_secs_f64(),
             }),
