@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mobz_core::id::{NodeId, UserId};
-use mobz_core::room::{Audience, Heir, Participant};
+use mobz_core::room::{Audience, HEIRS_KNOWN, Heir, Participant};
 use mobz_core::store::{AUDIENCE_BATCH_MAX, Asked};
 use mobz_core::time::Timestamp;
 
@@ -27,10 +27,15 @@ impl Members {
     }
 
     pub(super) fn audience(&self) -> Audience {
-        let first = self.granted.first().or(self.by_order.first());
+        let granted = self.granted.iter().map(|place| (place, true));
+        let others = self.by_order.difference(&self.granted).map(|place| (place, false));
+        let heir = |((order, user), by_grant): (&(u64, UserId), bool)| {
+            let (user, order) = (user.clone(), *order);
+            Heir { user, by_grant, order }
+        };
         Audience {
             count: self.by_user.len() as u64,
-            heir: first.map(|(_, user)| Heir { user: user.clone(), by_grant: !self.granted.is_empty() }),
+            heirs: granted.chain(others).take(HEIRS_KNOWN).map(heir).collect(),
             due: self.due.first().map(|(at, _)| *at),
         }
     }
