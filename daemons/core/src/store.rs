@@ -138,7 +138,8 @@ pub struct Change {
     pub members: Vec<MemberChange>,
     /// Kept signals, in order.
     pub kept: Vec<KeptChange>,
-    /// When the room must be looked at again, whoever does it; `None` leaves what stands.
+    /// When the room must be looked at again, whoever does it; the earlier of this and what stands
+    /// counts, and `None` leaves what stands. Only [`Rooms::settle_due`] puts it off.
     /// Written before the record, so that a crash in between costs an idle look and not a deadline.
     pub due: Option<Timestamp>,
 }
@@ -201,7 +202,8 @@ pub trait Rooms: Send + Sync {
     /// nobody else for [`DUE_CLAIM`]; it stays due until [`Rooms::settle_due`].
     async fn claim_due(&self, now: Timestamp) -> Result<Vec<RoomId>, StoreError>;
 
-    /// Says that a claimed room was looked at, and when it is due next, if it is.
+    /// Says that a claimed room was looked at, and when it is due next, if it is. A deadline that
+    /// was committed since the claim and is earlier counts instead.
     async fn settle_due(&self, room: &RoomId, next: Option<Timestamp>) -> Result<(), StoreError>;
 
     /// Renews [`ROOM_TTL`] of these rooms; returns those that are not there (the store came back empty).

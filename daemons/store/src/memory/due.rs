@@ -23,10 +23,14 @@ struct Deadline {
 }
 
 impl Due {
-    /// The room is due at `at`; while it is claimed that counts once the claimer has settled.
+    /// The room is due at `at` unless it is earlier; while it is claimed that counts once the claimer
+    /// has settled.
     pub(super) fn set(&mut self, room: &RoomId, at: Timestamp) {
         match self.rooms.get_mut(room) {
-            Some(deadline) if deadline.claimed => deadline.meanwhile = Some(at),
+            Some(deadline) if deadline.claimed => {
+                deadline.meanwhile = Some(deadline.meanwhile.map_or(at, |stands| stands.min(at)));
+            }
+            Some(deadline) if deadline.ready <= at => {}
             Some(_) | None => self.place(room, Some(at)),
         }
     }
