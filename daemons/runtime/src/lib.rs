@@ -1,1 +1,9 @@
 //! Load, apply, commit, perform; start-up, shutdown, telemetry, clock. May touch core and tokio; no wire format.
+
+pub mod clock;
+pub mod control;
+pub mod hub;
+pub mod lifecycle;
+mod message;
+pub mod metrics;
+pub mod node;

@@ -1,8 +1,11 @@
 //! What follows from an input: a change to commit, then effects to perform, in order.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::input::Relayed;
+use super::record::Participant;
 use crate::id::{Address, NodeId, UserId};
 use crate::signal::{JoinAck, ServerSignal};
 use crate::store::Change;
@@ -34,6 +37,8 @@ pub enum Effect {
         re: Option<String>,
         /// Whether signals may have been kept.
         resumed: bool,
+        /// As one of a p2m room's audience, this.
+        member: Option<Arc<Participant>>,
     },
     /// An answer to one connection.
     Send {

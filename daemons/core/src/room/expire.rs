@@ -32,6 +32,16 @@ impl Room<'_> {
         turn.kept.extend(unsent.into_iter().map(|text| KeptChange::Append(user.clone(), text)));
     }
 
+    pub(super) fn alive(&mut self, user: &UserId, address: &Address, turn: &mut Turn) {
+        if self.find(user).is_some_and(|there| there.address == *address && there.is_away()) {
+            self.change(user, turn, |participant| {
+                participant.away_since = None;
+                participant.away_until = None;
+            });
+            turn.back.push(user.clone());
+        }
+    }
+
     pub(super) fn timed_out(&mut self, user: &UserId, address: &Address, turn: &mut Turn) {
         let connected = |there: &&Participant| there.address == *address && !there.is_away();
         let Some(participant) = self.find(user).filter(connected).cloned() else { return };

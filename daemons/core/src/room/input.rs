@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{Grants, Mode};
 use crate::id::{Address, NodeId, UserId};
 use crate::signal::RoomSignal;
@@ -32,6 +34,13 @@ pub enum Input {
         address: Address,
         /// Relayed signals that were queued for it and not sent, in order, as JSON text.
         unsent: Vec<Arc<str>>,
+    },
+    /// A connection lives whose participant may have been given up for away.
+    Alive {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        address: Address,
     },
     /// A connection's participant sent nothing for the heartbeat timeout.
     TimedOut {
@@ -96,7 +105,7 @@ pub struct Relayed {
 }
 
 /// A connection that waits for an `Ack`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ack {
     /// Which.
     pub to: Address,
@@ -127,9 +136,10 @@ impl Input {
                 | RoomSignal::PublishAccept(_)
                 | RoomSignal::PublishReject(_) => Asked::Users(vec![user.clone()]),
             },
-            Self::Lost { user, .. } | Self::TimedOut { user, .. } | Self::Remove { user, .. } => {
-                Asked::Users(vec![user.clone()])
-            }
+            Self::Lost { user, .. }
+            | Self::Alive { user, .. }
+            | Self::TimedOut { user, .. }
+            | Self::Remove { user, .. } => Asked::Users(vec![user.clone()]),
             Self::Undelivered(relayed) => Asked::Users(vec![relayed.user.clone()]),
             Self::Due => Asked::Due(now),
             Self::NodeLost(node) => Asked::At(node.clone()),

@@ -68,6 +68,7 @@ impl<'s> Room<'s> {
                 self.signal(now, &user, &address, signal, re, &mut turn);
             }
             Input::Lost { user, address, unsent } => self.lost(now, &user, &address, unsent, &mut turn),
+            Input::Alive { user, address } => self.alive(&user, &address, &mut turn),
             Input::TimedOut { user, address } => self.timed_out(&user, &address, &mut turn),
             Input::Undelivered(relayed) => self.undelivered(now, relayed, &mut turn),
             Input::Due => self.due(now, &mut turn),
@@ -83,6 +84,17 @@ impl<'s> Room<'s> {
         self.record.as_ref()
     }
 
+    /// The participant `user` after what was applied, if it was loaded or listed.
+    pub fn participant(&self, user: &UserId) -> Option<&Participant> {
+        self.find(user)
+    }
+
+    /// When the room must be looked at next, as far as is known.
+    pub fn due_next(&self) -> Option<Timestamp> {
+        let known = self.listed().chain(self.members.values()).filter_map(Participant::due);
+        known.chain(self.audience.due).min()
+    }
+
     fn signal(
         &mut self,
         now: Timestamp,
@@ -96,6 +108,8 @@ impl<'s> Room<'s> {
             let gone = Refusal::new(Code::NotJoined, "this connection is no longer in a room; send Join");
             return turn.refuse(address, gone, re);
         };
+        // Who speaks is there, whatever was thought of it.
+        self.alive(user, address, turn);
         let decided = match signal {
             RoomSignal::Leave => {
                 self.leave(&sender, re.as_deref(), turn);

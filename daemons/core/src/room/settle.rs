@@ -185,7 +185,8 @@ impl Room<'_> {
         let Some(Entering { at, user, re, resumed }) = turn.enter.take() else { return };
         let (Some(record), Some(participant)) = (&self.record, self.find(&user)) else { return };
         let ack = Box::new(self.join_ack(now, record, participant));
-        list.push(Effect::Enter { at, user, ack, re, resumed });
+        let member = self.members.get(&user).cloned().map(Arc::new);
+        list.push(Effect::Enter { at, user, ack, re, resumed, member });
     }
 
     fn join_ack(&self, now: Timestamp, record: &Record, participant: &Participant) -> JoinAck {

@@ -1,0 +1,294 @@
+//! A node: decides inputs on rooms by core's rules, commits them, and performs what follows.
+//!
+//! Persist first, act second: effects are performed only once their change holds. Inputs of one room
+//! are decided one after another on one node; between nodes the store's compare-and-set orders them.
+
+mod perform;
+mod receive;
+mod run;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mobz_core::id::{Address, ConnectionId, NodeId, RoomId};
+use mobz_core::room::{Effects, Input, Mode, Record, Room};
+use mobz_core::settings::Settings;
+use mobz_core::signal::{Code, Refusal, RoomSignal};
+use mobz_core::store::{Asked, Committed, Event, Loaded, Revision, Store, StoreError};
+use mobz_core::time::Timestamp;
+use parking_lot::Mutex;
+use thiserror::Error;
+use tokio::sync::mpsc;
+
+use crate::clock;
+use crate::hub::{Connection, Hub, Seat};
+use crate::metrics::Metrics;
+
+/// How often a conflicting commit is decided again before the signal is refused.
+pub const COMMIT_ATTEMPTS_MAX: usize = 64;
+/// How many rooms may be decided at once on one node; more wait.
+const GATES: usize = 1024;
+/// The most events that wait to be logged; those beyond are dropped and counted in the log.
+const EVENTS_WAITING_MAX: usize = 16_384;
+/// How long after a fault of the store a client should wait before it tries again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// For how long a connection's end is told to a store that does not answer.
+const INSIST_MAX: Duration = Duration::from_secs(600);
+
+/// Why an input was not decided.
+#[derive(Debug, Error)]
+pub enum NodeError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Others changed the room every time.
+    #[error("cannot change room {0}: others changed it {COMMIT_ATTEMPTS_MAX} times meanwhile")]
+    Contended(RoomId),
+}
+
+impl NodeError {
+    /// What a client is told.
+    pub fn refusal(&self) -> Refusal {
+        let message = match self {
+            Self::Store(_) => "the server cannot reach its store; nothing was changed, try again",
+            Self::Contended(_) => "too many changes to the room at once; try again",
+        };
+        Refusal::new(Code::Internal, message).retry_after(STORE_RETRY)
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By close code 1000: a Leave.
+    Cleanly,
+    /// Any other way: the participant is away.
+    Lost,
+}
+
+/// A node with its connections.
+#[derive(Debug)]
+pub struct Node {
+    id: NodeId,
+    settings: Settings,
+    store: Arc<dyn Store>,
+    hub: Hub,
+    metrics: Metrics,
+    gates: Vec<tokio::sync::Mutex<()>>,
+    hasher: RandomState,
+    /// Relays handed to other nodes, and when; their acknowledgement is awaited.
+    relayed: Mutex<HashMap<(ConnectionId, String), Instant>>,
+    /// Rooms whose audience changed, to be counted; and when each was last.
+    counting: Mutex<HashMap<RoomId, Option<Instant>>>,
+    events: mpsc::Sender<Event>,
+    events_waiting: Mutex<Option<mpsc::Receiver<Event>>>,
+}
+
+impl Node {
+    /// A node on `store`. It serves connections once [`Node::run`] runs; without it, it can still
+    /// decide inputs (which is what an operator's tool needs).
+    pub fn new(id: NodeId, settings: Settings, store: Arc<dyn Store>) -> Arc<Self> {
+        let (events, events_waiting) = mpsc::channel(EVENTS_WAITING_MAX);
+        Arc::new(Self {
+            id,
+            settings,
+            store,
+            hub: Hub::default(),
+            metrics: Metrics::default(),
+            gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(GATES).collect(),
+            hasher: RandomState::new(),
+            relayed: Mutex::default(),
+            counting: Mutex::default(),
+            events,
+            events_waiting: Mutex::new(Some(events_waiting)),
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> &NodeId {
+        &self.id
+    }
+
+    /// What the operator set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Where rooms are kept.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Its connections.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The address of one of its connections.
+    pub fn address(&self, connection: ConnectionId) -> Address {
+        Address { node: self.id.clone(), connection }
+    }
+
+    /// Decides `input` on `room`, commits and performs it.
+    ///
+    /// # Errors
+    /// When the store fails or others keep changing the room; nothing was changed then.
+    pub async fn submit(&self, room: &RoomId, input: Input) -> Result<(), NodeError> {
+        if let Some((revision, effects)) = self.decide_on_snapshot(room, &input) {
+            let undelivered = self.perform(room, revision, effects).await;
+            return if undelivered.is_empty() {
+                Ok(())
+            } else {
+                self.decide_all(room, undelivered).await.map(drop)
+            };
+        }
+        self.decide_all(room, VecDeque::from([input])).await.map(drop)
+    }
+
+    /// A connection ended: tells its room, and goes on telling a store that does not answer.
+    pub async fn disconnect(self: &Arc<Self>, connection: &Connection, ended: Ended) {
+        let (seat, unsent) = self.hub.disconnect(connection);
+        let Some(Seat { room, user, .. }) = seat else { return };
+        let address = self.address(connection.id());
+        let input = match ended {
+            Ended::Cleanly => Input::Signal { user, address, signal: RoomSignal::Leave, re: None },
+            Ended::Lost => Input::Lost { user, address, unsent },
+        };
+        self.insist(&room, input).await;
+        self.release(&room).await;
+    }
+
+    /// Submits `input` until the store takes it.
+    pub async fn insist(self: &Arc<Self>, room: &RoomId, input: Input) {
+        let since = Instant::now();
+        while let Err(error) = self.submit(room, input.clone()).await {
+            if since.elapsed() > INSIST_MAX {
+                tracing::error!(%room, %error, "gave up telling the room of a lost connection");
+                return;
+            }
+            tokio::time::sleep(STORE_RETRY).await;
+        }
+    }
+
+    /// Decides inputs of one room in order, and what follows from relays that reached nobody.
+    async fn decide_all(
+        &self,
+        room: &RoomId,
+        mut inputs: VecDeque<Input>,
+    ) -> Result<Option<Timestamp>, NodeError> {
+        let gate = usize::try_from(self.hasher.hash_one(room) % GATES as u64).unwrap_or_default();
+        let _gate = self.gates[gate].lock().await;
+        let mut due = None;
+        while let Some(input) = inputs.pop_front() {
+            let (revision, effects, next) = self.decide(room, &input).await?;
+            due = next;
+            inputs.extend(self.perform(room, revision, effects).await);
+        }
+        Ok(due)
+    }
+
+    async fn decide(
+        &self,
+        room: &RoomId,
+        input: &Input,
+    ) -> Result<(Revision, Effects, Option<Timestamp>), NodeError> {
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let now = clock::now();
+            let loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
+            let revision = loaded.revision;
+            let mut decided = Room::new(&self.settings, room.clone(), loaded);
+            let mut effects = decided.apply(now, input.clone());
+            let change = std::mem::take(&mut effects.change);
+            let due = decided.due_next();
+            if matches!(input, Input::Join(_)) {
+                self.attach(room).await?;
+            }
+            if change.is_empty() {
+                return Ok((revision, effects, due));
+            }
+            match self.counted(self.store.commit(room, revision, change).await)? {
+                Committed::Done(revision) => {
+                    self.hub.saw(room, revision, decided.record());
+                    self.log(now, &effects);
+                    return Ok((revision, effects, due));
+                }
+                Committed::Conflict => self.metrics.commit_conflicts.inc(),
+            }
+        }
+        Err(NodeError::Contended(room.clone()))
+    }
+
+    /// Relays change nothing: they are decided on the record this node saw last, without the store.
+    /// One that was out of date sends to a connection that is gone, and is decided again.
+    fn decide_on_snapshot(&self, room: &RoomId, input: &Input) -> Option<(Revision, Effects)> {
+        let Input::Signal { signal, .. } = input else { return None };
+        if !matches!(
+            signal,
+            RoomSignal::Offer(_) | RoomSignal::Answer(_) | RoomSignal::IceCandidate(_) | RoomSignal::Sync
+        ) {
+            return None;
+        }
+        let (revision, record) = self.hub.snapshot(room)?;
+        if record.mode == Mode::P2m {
+            return None;
+        }
+        let loaded = Loaded { revision, record: Some(record), ..Loaded::default() };
+        let effects = Room::new(&self.settings, room.clone(), loaded).apply(clock::now(), input.clone());
+        effects.change.is_empty().then_some((revision, effects))
+    }
+
+    /// Notes that this node serves `room`, before anyone here can be in it.
+    async fn attach(&self, room: &RoomId) -> Result<(), NodeError> {
+        if !self.hub.holds(room) {
+            self.counted(self.store.attach(&self.id, room).await)?;
+            self.hub.hold(room);
+        }
+        Ok(())
+    }
+
+    /// Lets go of a room that nobody here is in any more.
+    pub(crate) async fn release(&self, room: &RoomId) {
+        if self.hub.forget_if_empty(room)
+            && let Err(error) = self.counted(self.store.detach(&self.id, room).await)
+        {
+            tracing::debug!(%room, %error, "still noted as served; it is let go with the node");
+        }
+    }
+
+    /// The room as it is now, and what the hub saw of it renewed.
+    async fn reload(&self, room: &RoomId, asked: Asked) -> Result<Loaded, StoreError> {
+        let loaded = self.counted(self.store.load(room, asked).await)?;
+        self.hub.saw(room, loaded.revision, loaded.record.as_ref());
+        Ok(loaded)
+    }
+
+    fn log(&self, at: Timestamp, effects: &Effects) {
+        for event in &effects.events {
+            let data = event.data.to_string().into();
+            let event = Event { seq: 0, at, name: event.name.to_owned(), data };
+            if self.events.try_send(event).is_err() {
+                tracing::warn!("too many events wait to be logged; one is dropped");
+            }
+        }
+    }
+
+    fn counted<T>(&self, answer: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &answer {
+            self.metrics.store_failures.inc();
+            tracing::warn!(%error, "store");
+        }
+        answer
+    }
+}
+
+/// The nodes that hold a listed participant which is not away.
+fn nodes_of(record: &Record) -> impl Iterator<Item = &NodeId> {
+    record.participants.values().filter(|there| !there.is_away()).map(|there| &there.address.node)
+}
