@@ -1,6 +1,7 @@
 //! The rules of the house, pure: no runtime, no Redis, no clock, no randomness. Time, chance and fresh ids
 //! come in as arguments; refusals come out as effects.
 
+pub mod connection;
 pub mod hls;
 pub mod id;
 pub mod room;

@@ -197,7 +197,8 @@ impl Control {
     /// [`ControlError::NoSuchRoom`], or when the store fails.
     pub async fn close(&self, room: &RoomId) -> Result<(), ControlError> {
         self.exists(room, Vec::new()).await?;
-        Ok(self.node.submit(room, Input::Close).await?)
+        self.node.submit(room, Input::Close).await?;
+        Ok(())
     }
 
     /// Kicks a participant.
@@ -215,7 +216,8 @@ impl Control {
         if !listed && loaded.members.is_empty() {
             return Err(ControlError::NoSuchUser { room: room.clone(), user: user.clone() });
         }
-        Ok(self.node.submit(room, Input::Remove { user: user.clone(), reason }).await?)
+        self.node.submit(room, Input::Remove { user: user.clone(), reason }).await?;
+        Ok(())
     }
 
     /// Events after `seq` ([`mobz_core::store::Events::after`]).

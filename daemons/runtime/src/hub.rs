@@ -51,7 +51,7 @@ impl AsRef<[u8]> for TextOwner {
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Texts, in order.
-    pub texts: Vec<Bytes>,
+    pub texts: VecDeque<Outbound>,
     /// How the connection ends after them, if it does.
     pub close: Option<Close>,
 }
@@ -117,9 +117,8 @@ impl Connection {
             return None;
         }
         outbox.bytes = 0;
-        let texts = outbox.queue.drain(..).map(|outbound| outbound.text).collect();
         // An idle connection holds no memory for its next burst.
-        outbox.queue = VecDeque::new();
+        let texts = std::mem::take(&mut outbox.queue);
         Some(Batch { texts, close: outbox.close })
     }
 
@@ -151,6 +150,13 @@ impl Connection {
         }
         drop(outbox);
         self.push(outbound)
+    }
+
+    /// Gives back texts of a batch that could not be sent, for [`Hub::disconnect`] to see to.
+    pub fn give_back(&self, mut unsent: VecDeque<Outbound>) {
+        let mut outbox = self.outbox.lock();
+        unsent.append(&mut outbox.queue);
+        outbox.queue = unsent;
     }
 
     /// Ends it after all that was handed to it.

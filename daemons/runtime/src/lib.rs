@@ -1,6 +1,7 @@
 //! Load, apply, commit, perform; start-up, shutdown, telemetry, clock. May touch core and tokio; no wire format.
 
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod hub;
 pub mod lifecycle;

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mobz_core::id::{Address, ConnectionId, NodeId, RoomId};
-use mobz_core::room::{Effects, Input, Mode, Record, Room};
+use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room};
 use mobz_core::settings::Settings;
-use mobz_core::signal::{Code, Refusal, RoomSignal};
+use mobz_core::signal::{Code, Refusal, RoomSignal, ServerSignal};
 use mobz_core::store::{Asked, Committed, Event, Loaded, Revision, Store, StoreError};
 use mobz_core::time::Timestamp;
 use parking_lot::Mutex;
@@ -136,20 +136,21 @@ impl Node {
         Address { node: self.id.clone(), connection }
     }
 
-    /// Decides `input` on `room`, commits and performs it.
+    /// Decides `input` on `room`, commits and performs it. Returns the code it was refused with, if
+    /// the rules refused it; the refusal itself has been sent.
     ///
     /// # Errors
     /// When the store fails or others keep changing the room; nothing was changed then.
-    pub async fn submit(&self, room: &RoomId, input: Input) -> Result<(), NodeError> {
+    pub async fn submit(&self, room: &RoomId, input: Input) -> Result<Option<Code>, NodeError> {
         if let Some((revision, effects)) = self.decide_on_snapshot(room, &input) {
+            let refused = refusal_in(&effects);
             let undelivered = self.perform(room, revision, effects).await;
-            return if undelivered.is_empty() {
-                Ok(())
-            } else {
-                self.decide_all(room, undelivered).await.map(drop)
-            };
+            if !undelivered.is_empty() {
+                self.decide_all(room, undelivered).await?;
+            }
+            return Ok(refused);
         }
-        self.decide_all(room, VecDeque::from([input])).await.map(drop)
+        Ok(self.decide_all(room, VecDeque::from([input])).await?.refused)
     }
 
     /// A connection ended: tells its room, and goes on telling a store that does not answer.
@@ -162,7 +163,6 @@ impl Node {
             Ended::Lost => Input::Lost { user, address, unsent },
         };
         self.insist(&room, input).await;
-        self.release(&room).await;
     }
 
     /// Submits `input` until the store takes it.
@@ -178,20 +178,17 @@ impl Node {
     }
 
     /// Decides inputs of one room in order, and what follows from relays that reached nobody.
-    async fn decide_all(
-        &self,
-        room: &RoomId,
-        mut inputs: VecDeque<Input>,
-    ) -> Result<Option<Timestamp>, NodeError> {
+    async fn decide_all(&self, room: &RoomId, mut inputs: VecDeque<Input>) -> Result<Decided, NodeError> {
         let gate = usize::try_from(self.hasher.hash_one(room) % GATES as u64).unwrap_or_default();
         let _gate = self.gates[gate].lock().await;
-        let mut due = None;
+        let mut decided = Decided::default();
         while let Some(input) = inputs.pop_front() {
-            let (revision, effects, next) = self.decide(room, &input).await?;
-            due = next;
+            let (revision, effects, due) = self.decide(room, &input).await?;
+            decided = Decided { due, refused: decided.refused.or(refusal_in(&effects)) };
             inputs.extend(self.perform(room, revision, effects).await);
         }
-        Ok(due)
+        self.release(room).await;
+        Ok(decided)
     }
 
     async fn decide(
@@ -244,7 +241,7 @@ impl Node {
         effects.change.is_empty().then_some((revision, effects))
     }
 
-    /// Notes that this node serves `room`, before anyone here can be in it.
+    /// Notes that this node serves `room`, before anyone here can be in it. Only behind its gate.
     async fn attach(&self, room: &RoomId) -> Result<(), NodeError> {
         if !self.hub.holds(room) {
             self.counted(self.store.attach(&self.id, room).await)?;
@@ -253,8 +250,8 @@ impl Node {
         Ok(())
     }
 
-    /// Lets go of a room that nobody here is in any more.
-    pub(crate) async fn release(&self, room: &RoomId) {
+    /// Lets go of a room that nobody here is in any more. Only behind the room's gate, as [`Self::attach`].
+    async fn release(&self, room: &RoomId) {
         if self.hub.forget_if_empty(room)
             && let Err(error) = self.counted(self.store.detach(&self.id, room).await)
         {
@@ -286,6 +283,30 @@ impl Node {
         }
         answer
     }
+}
+
+/// What is known once inputs were decided.
+#[derive(Debug, Default)]
+struct Decided {
+    /// When the room must be looked at next.
+    due: Option<Timestamp>,
+    /// The code of a refusal.
+    refused: Option<Code>,
+}
+
+/// The code of the refusal among the effects, if there is one.
+fn refusal_in(effects: &Effects) -> Option<Code> {
+    effects.list.iter().find_map(|effect| match effect {
+        Effect::Send { signal: ServerSignal::Error { code, .. }, .. } => Some(*code),
+        Effect::Send { .. }
+        | Effect::Enter { .. }
+        | Effect::Tell { .. }
+        | Effect::TellAudience { .. }
+        | Effect::Relay(_)
+        | Effect::Exit { .. }
+        | Effect::Close { .. }
+        | Effect::CountViewers => None,
+    })
 }
 
 /// The nodes that hold a listed participant which is not away.

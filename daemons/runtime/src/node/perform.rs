@@ -66,7 +66,6 @@ impl Node {
                 Effect::Exit { at } => {
                     if let Some(connection) = self.hub.get(at.connection) {
                         self.hub.exit(&connection);
-                        self.release(room).await;
                     }
                 }
                 Effect::Close { at, close } => {

@@ -170,7 +170,7 @@ impl Node {
 
     async fn look(self: Arc<Self>, room: RoomId) {
         match self.decide_all(&room, [Input::Due].into()).await {
-            Ok(next) => drop(self.counted(self.store.settle_due(&room, next).await)),
+            Ok(decided) => drop(self.counted(self.store.settle_due(&room, decided.due).await)),
             Err(error) => tracing::warn!(%room, %error, "the room stays due"),
         }
     }
