@@ -4,6 +4,7 @@
 //! the suite in `contract` holds them to it.
 
 mod memory;
+mod redis;
 mod shard;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -14,12 +15,13 @@ use std::sync::Arc;
 use mobz_core::store::{Store, StoreError};
 
 pub use memory::MemoryStore;
+pub use redis::{OPERATION_MAX, RedisStore};
 pub use topics::{MAILBOX_BYTES_MAX, MAILBOX_MESSAGES_MAX};
 
 /// Opens a store: in this process when there is no `url`, else the Redis at `url`.
 pub async fn open(url: Option<&str>) -> Result<Arc<dyn Store>, StoreError> {
     match url {
         None => Ok(MemoryStore::new()),
-        Some(url) => Err(StoreError::Unreachable { doing: "open the store".into(), cause: url.into() }),
+        Some(url) => Ok(RedisStore::open(url).await?),
     }
 }

@@ -5,6 +5,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,7 +111,7 @@ impl Redis {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mut process = Process::start(&mut command)?;
+        let mut process = Process::start(&mut command, self.directory.path())?;
         let deadline = Instant::now() + READY_MAX;
         while !answers(self.port) {
             if let Some(status) = process.server.try_wait()? {
@@ -203,14 +204,15 @@ struct Process {
 }
 
 impl Process {
-    fn start(command: &mut Command) -> io::Result<Self> {
+    fn start(command: &mut Command, directory: &Path) -> io::Result<Self> {
         let mut server = command.spawn().map_err(|error| {
             let program = command.get_program().to_string_lossy().into_owned();
             io::Error::new(error.kind(), format!("cannot start {program} (install it?): {error}"))
         })?;
         // Its standard input ends when this process does, killed or not.
         let watchdog = Command::new("sh")
-            .args(["-c", "read _; kill -9 \"$0\"", &server.id().to_string()])
+            .args(["-c", "read _; kill -9 \"$0\"; sleep 0.1; rm -rf \"$1\"", &server.id().to_string()])
+            .arg(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

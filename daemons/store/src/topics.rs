@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +30,7 @@ pub(crate) struct Mailbox {
 struct Waiting {
     events: VecDeque<BusEvent>,
     bytes: usize,
+    closed: bool,
 }
 
 impl Mailbox {
@@ -51,7 +53,12 @@ impl Mailbox {
         self.arrived.notify_one();
     }
 
-    async fn next(&self) -> BusEvent {
+    fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    async fn next(&self) -> Option<BusEvent> {
         loop {
             {
                 let mut waiting = self.waiting.lock();
@@ -59,7 +66,10 @@ impl Mailbox {
                     if let BusEvent::Message(message) = &event {
                         waiting.bytes -= message.len();
                     }
-                    return event;
+                    return Some(event);
+                }
+                if waiting.closed {
+                    return None;
                 }
             }
             self.arrived.notified().await;
@@ -80,25 +90,19 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct Topics<K: Eq + Hash> {
     listeners: DashMap<K, Vec<Arc<Mailbox>>>,
-    /// Woken when a topic gets its first listener or loses its last.
-    pub(crate) changed: Notify,
+    /// Whether a topic has lost its last listener since somebody asked.
+    left: AtomicBool,
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Topics<K> {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { listeners: DashMap::new(), changed: Notify::new() })
+        Arc::new(Self { listeners: DashMap::new(), left: AtomicBool::new(false) })
     }
 
     /// Listens to `topic` until the listener is dropped.
     pub(crate) fn listen(self: &Arc<Self>, topic: K) -> Listener<K> {
         let mailbox = Arc::<Mailbox>::default();
-        let mut listeners = self.listeners.entry(topic.clone()).or_default();
-        listeners.push(mailbox.clone());
-        let first = listeners.len() == 1;
-        drop(listeners);
-        if first {
-            self.changed.notify_one();
-        }
+        self.listeners.entry(topic.clone()).or_default().push(mailbox.clone());
         Listener { topics: self.clone(), topic, mailbox }
     }
 
@@ -118,9 +122,16 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Topics<K> {
         }
     }
 
-    /// Topics that somebody listens to.
-    pub(crate) fn topics(&self) -> Vec<K> {
-        self.listeners.iter().map(|entry| entry.key().clone()).collect()
+    /// Whether a topic has lost its last listener since the last call.
+    pub(crate) fn take_left(&self) -> bool {
+        self.left.swap(false, Ordering::Relaxed)
+    }
+
+    /// Ends all listening: every listener hears what waits for it, and then that it is over.
+    pub(crate) fn close(&self) {
+        for listeners in &self.listeners {
+            listeners.iter().for_each(|mailbox| mailbox.close());
+        }
     }
 
     /// Whether somebody listens to `topic`.
@@ -133,7 +144,7 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Topics<K> {
             entry.get_mut().retain(|other| !Arc::ptr_eq(other, mailbox));
             if entry.get().is_empty() {
                 entry.remove();
-                self.changed.notify_one();
+                self.left.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -150,7 +161,7 @@ pub(crate) struct Listener<K: Eq + Hash + Clone + Send + Sync + 'static> {
 #[async_trait]
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Subscription for Listener<K> {
     async fn next(&mut self) -> Option<BusEvent> {
-        Some(self.mailbox.next().await)
+        self.mailbox.next().await
     }
 }
 
@@ -186,6 +197,7 @@ mod tests {
         assert_eq!(topics.publish(&"a", &Bytes::new()), 2);
         drop(listeners);
         assert_eq!(topics.publish(&"a", &Bytes::new()), 0);
-        assert!(topics.topics().is_empty());
+        assert!(!topics.has(&"a"));
+        assert!(topics.take_left());
     }
 }

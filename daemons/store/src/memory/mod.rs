@@ -49,6 +49,13 @@ impl MemoryStore {
     }
 }
 
+impl Drop for MemoryStore {
+    fn drop(&mut self) {
+        self.nodes.close();
+        self.streams.close();
+    }
+}
+
 async fn sweep_while_used(store: Weak<MemoryStore>) {
     loop {
         tokio::time::sleep(SWEEP_EVERY).await;

@@ -32,6 +32,12 @@ impl Default for Register {
     }
 }
 
+impl Register {
+    pub(super) fn close(&self) {
+        self.bus.close();
+    }
+}
+
 #[async_trait]
 impl Nodes for MemoryStore {
     async fn beat(&self, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {

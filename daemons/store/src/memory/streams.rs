@@ -49,6 +49,10 @@ impl Shelf {
         &self.shards[shard_of(room, SHARDS)]
     }
 
+    pub(super) fn close(&self) {
+        self.notices.close();
+    }
+
     pub(super) fn sweep(&self, now: Instant) {
         for shard in &self.shards {
             shard.lock().retain(|_, stream| {

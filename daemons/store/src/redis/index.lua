@@ -1,0 +1,17 @@
+-- Shared by the scripts that touch a shard of the index; prepended to them.
+
+-- The room is due at `at`; while somebody has it claimed, that counts once they have settled.
+local function note_due(due, claimed, room, at)
+  if redis.call('HEXISTS', claimed, room) == 1 then
+    redis.call('HSET', claimed, room, at)
+  else
+    redis.call('ZADD', due, at, room)
+  end
+end
+
+-- The room is there; since when tells this entry from one for a later room of the same id.
+local function note_room(rooms, since, room)
+  local time = redis.call('TIME')
+  redis.call('ZADD', rooms, 0, room)
+  redis.call('HSET', since, room, time[1] .. string.format('%06d', time[2]))
+end
