@@ -7,3 +7,5 @@ pub mod lifecycle;
 mod message;
 pub mod metrics;
 pub mod node;
+pub mod streams;
+pub mod views;

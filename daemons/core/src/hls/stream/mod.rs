@@ -159,6 +159,17 @@ impl Stream {
         })
     }
 
+    /// The stream with all its media marked as lost: for a store that came back empty. The numbers and the
+    /// inits are kept, so that it goes on.
+    #[must_use]
+    pub fn without_media(&self) -> Self {
+        let mut next = self.clone();
+        for track in next.tracks.values_mut() {
+            track.lose_media();
+        }
+        next
+    }
+
     /// How long media stays fetchable from when it is stored: as long as it can be listed, and after
     /// that its own duration and the longest playlist's (draft-pantos-hls-rfc8216bis-22 §6.2.2).
     pub fn media_lifetime(&self) -> Duration {

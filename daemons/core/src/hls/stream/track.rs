@@ -313,6 +313,19 @@ impl Track {
         };
     }
 
+    /// Marks everything listed as lost, and forgets what else was fetchable.
+    pub(super) fn lose_media(&mut self) {
+        self.close();
+        for segment in &mut self.segments {
+            segment.gap = true;
+            segment.parts = Vec::new();
+            segment.part_count = 0;
+            segment.digest = None;
+        }
+        self.retired.clear();
+        self.serial += 1;
+    }
+
     fn retire_oldest(&mut self, now: Timestamp, lifetime: Duration) {
         let Some(oldest) = self.segments.pop_front() else { return };
         self.discontinuity_sequence += u64::from(oldest.discontinuity);
