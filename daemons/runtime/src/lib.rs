@@ -8,3 +8,5 @@ pub mod lifecycle;
 mod message;
 pub mod metrics;
 pub mod node;
+pub mod streams;
+pub mod views;

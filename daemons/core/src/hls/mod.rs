@@ -1,3 +1,11 @@
 //! HLS and Low-Latency HLS as pure values: what a publisher sends, what a player is answered.
 
+mod codecs;
+pub mod data;
+pub mod fmp4;
+pub mod multivariant;
+pub mod playlist;
+pub mod request;
+pub mod split;
 pub mod store;
+pub mod stream;

@@ -1,0 +1,574 @@
+//! Data signals (PROTOCOL.md §5): what a p2m publisher sends, in JSON or binary form, as one type.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{Buf, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::id::TrackId;
+
+/// The longest `id` of a signal, in characters (PROTOCOL.md §2).
+pub const SIGNAL_ID_LENGTH_MAX: usize = 64;
+/// The most media one data signal may carry, whole or in pieces, in bytes; more is [`DataError::TooLarge`].
+pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The most pieces one data signal may travel in.
+pub const CHUNKS_MAX: u32 = 1024;
+/// The most tracks one connection may have in pieces at the same time.
+pub const ASSEMBLIES_MAX: usize = 8;
+
+/// One data signal, from either form.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DataSignal {
+    /// What the acknowledgement carries back as `re`.
+    pub id: Option<String>,
+    /// The rendition it belongs to; `main` when the publisher names none.
+    pub track: TrackId,
+    /// What it is.
+    pub kind: DataKind,
+    /// Which piece of it this is, when it travels in pieces.
+    pub chunk: Option<Chunk>,
+    /// The media; empty for [`DataKind::End`].
+    pub payload: Bytes,
+}
+
+/// What a data signal is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataKind {
+    /// An fMP4 initialization section.
+    Init(InitFields),
+    /// One part of a segment.
+    Part(PartFields),
+    /// A whole segment.
+    Segment(SegmentFields),
+    /// The stream is over.
+    End,
+}
+
+/// What an `init` says of itself; what it does not say is read from the media.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct InitFields {
+    /// RFC 6381 codecs.
+    pub codecs: Option<String>,
+    /// Peak bits a second.
+    pub bandwidth: Option<u64>,
+    /// In pixels.
+    pub width: Option<u32>,
+    /// In pixels.
+    pub height: Option<u32>,
+    /// Frames a second.
+    pub frame_rate: Option<f64>,
+    /// BCP 47.
+    pub language: Option<String>,
+    /// Whether it is a video or an audio rendition.
+    pub media_type: Option<MediaType>,
+    /// The stream's part target, in seconds.
+    pub part_target: Option<f64>,
+    /// The stream's target duration, in whole seconds.
+    pub target_duration: Option<f64>,
+}
+
+/// What a `part` says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PartFields {
+    /// The segment it belongs to.
+    pub msn: Option<u64>,
+    /// Its place in the segment, from 0.
+    pub part: Option<u32>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    /// Whether a decoder may start with it.
+    pub independent: Option<bool>,
+    /// Whether it closes its segment; `None` leaves that to the service.
+    pub last: Option<bool>,
+    /// When its first frame was taken, in milliseconds since the Unix epoch.
+    pub program_date_time: Option<u64>,
+    /// Whether its timeline is not the one before it.
+    pub discontinuity: bool,
+}
+
+/// What a `segment` says of itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SegmentFields {
+    /// Its number.
+    pub msn: Option<u64>,
+    /// In seconds.
+    pub duration: Option<f64>,
+    /// When its first frame was taken, in milliseconds since the Unix epoch.
+    pub program_date_time: Option<u64>,
+    /// Whether its timeline is not the one before it.
+    pub discontinuity: bool,
+}
+
+/// The kind of media in a rendition: that of its leading track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum MediaType {
+    /// Video, perhaps with audio beside it.
+    Video,
+    /// Audio alone.
+    Audio,
+}
+
+/// One of the pieces a large data signal travels in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Chunk {
+    /// From 0.
+    pub index: u32,
+    /// How many there are.
+    pub count: u32,
+}
+
+/// Why something is no data signal.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum DataError {
+    /// Not what PROTOCOL.md §5 says.
+    #[error("{message}")]
+    Bad {
+        /// The JSON path at fault; empty when it is the signal as a whole.
+        path: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// More than [`PAYLOAD_BYTES_MAX`].
+    #[error("a data signal carries at most {PAYLOAD_BYTES_MAX} bytes of media")]
+    TooLarge,
+}
+
+impl DataError {
+    fn bad(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Bad { path: path.into(), message: message.into() }
+    }
+}
+
+/// The acknowledgement of a data signal, as it goes over the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename = "DataAck", rename_all = "camelCase")]
+pub struct DataAck {
+    /// The `id` of the signal it answers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub re: Option<String>,
+    /// The track.
+    pub track: TrackId,
+    /// The segment a part or segment was stored under; for `end`, the last one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub msn: Option<u64>,
+    /// The part's place in its segment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub part: Option<u32>,
+    /// The number of the init: `init-<n>.mp4`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub init: Option<u64>,
+    /// Something to mend at the encoder; the signal was stored all the same.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warning: Option<Warning>,
+}
+
+/// What an acknowledgement may warn of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// A part under 85 % of the part target in the middle of its segment
+    /// (draft-pantos-hls-rfc8216bis-22 §4.4.3.7).
+    ShortPart,
+}
+
+/// Parses the JSON form.
+///
+/// # Errors
+///
+/// [`DataError::Bad`] with the path at fault.
+pub fn parse_json(text: &str) -> Result<DataSignal, DataError> {
+    let wire: Wire = parse_wire(text.as_bytes())?;
+    let payload = match &wire.data {
+        None => Bytes::new(),
+        Some(data) if data.len() / 4 * 3 > PAYLOAD_BYTES_MAX => return Err(DataError::TooLarge),
+        Some(data) => STANDARD
+            .decode(data)
+            .map_err(|error| DataError::bad("data", format!("no base64 (RFC 4648 §4): {error}")))?
+            .into(),
+    };
+    wire.into_signal(payload)
+}
+
+/// Parses the binary form: 4 bytes big-endian length N, N bytes of JSON without `data`, then the raw bytes.
+///
+/// # Errors
+///
+/// [`DataError::Bad`] with the path at fault.
+pub fn parse_binary(mut frame: Bytes) -> Result<DataSignal, DataError> {
+    let length = frame
+        .try_get_u32()
+        .map_err(|_| DataError::bad("", "a binary data signal begins with 4 bytes of length"))?;
+    let length = usize::try_from(length).ok().filter(|length| *length <= frame.len());
+    let length = length.ok_or_else(|| {
+        DataError::bad("", "the length at the start of a binary data signal is beyond the frame's end")
+    })?;
+    let wire: Wire = parse_wire(&frame.split_to(length))?;
+    if wire.data.is_some() {
+        return Err(DataError::bad("data", "in a binary data signal the media follows the JSON"));
+    }
+    if frame.len() > PAYLOAD_BYTES_MAX {
+        return Err(DataError::TooLarge);
+    }
+    wire.into_signal(frame)
+}
+
+/// Puts data signals that travel in pieces together again; one for each connection.
+///
+/// Holds at most [`ASSEMBLIES_MAX`] signals of [`PAYLOAD_BYTES_MAX`] bytes.
+#[derive(Debug, Default)]
+pub struct Assembly {
+    under_way: Vec<UnderWay>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    first: DataSignal,
+    count: u32,
+    next: u32,
+    payload: BytesMut,
+}
+
+impl Assembly {
+    /// Takes a signal as it came: a whole one is handed back, a piece is kept until its last.
+    /// Fields of a signal in pieces are those of its first piece.
+    ///
+    /// # Errors
+    ///
+    /// A piece out of order, or anything else of a track that has pieces under way: the pieces are
+    /// forgotten, the publisher sends the signal again from its first piece.
+    pub fn feed(&mut self, signal: DataSignal) -> Result<Option<DataSignal>, DataError> {
+        let place = self.under_way.iter().position(|under_way| under_way.first.track == signal.track);
+        let Some(chunk) = signal.chunk else {
+            return match place {
+                None => Ok(Some(signal)),
+                Some(place) => {
+                    self.under_way.swap_remove(place);
+                    Err(DataError::bad(
+                        "chunk",
+                        "came between the pieces of another signal of this track; send that again",
+                    ))
+                }
+            };
+        };
+        match place {
+            Some(place) => self.go_on(place, &signal, chunk),
+            None if chunk.index != 0 => Err(DataError::bad(
+                "chunk.index",
+                "no piece before this one; send the signal again from index 0",
+            )),
+            None if chunk.count == 1 => Ok(Some(DataSignal { chunk: None, ..signal })),
+            None if self.under_way.len() >= ASSEMBLIES_MAX => Err(DataError::bad(
+                "chunk",
+                format!("at most {ASSEMBLIES_MAX} tracks may have pieces under way at once"),
+            )),
+            None => {
+                let payload = BytesMut::from(&signal.payload[..]);
+                self.under_way.push(UnderWay { first: signal, count: chunk.count, next: 1, payload });
+                Ok(None)
+            }
+        }
+    }
+
+    fn go_on(
+        &mut self,
+        place: usize,
+        piece: &DataSignal,
+        chunk: Chunk,
+    ) -> Result<Option<DataSignal>, DataError> {
+        let under_way = &mut self.under_way[place];
+        let fits = piece.id == under_way.first.id
+            && chunk.count == under_way.count
+            && chunk.index == under_way.next
+            && std::mem::discriminant(&piece.kind) == std::mem::discriminant(&under_way.first.kind);
+        if !fits {
+            let (next, count) = (under_way.next, under_way.count);
+            self.under_way.swap_remove(place);
+            return Err(DataError::bad(
+                "chunk.index",
+                format!("piece {next} of {count} was next on this track; send the signal again from index 0"),
+            ));
+        }
+        if under_way.payload.len() + piece.payload.len() > PAYLOAD_BYTES_MAX {
+            self.under_way.swap_remove(place);
+            return Err(DataError::TooLarge);
+        }
+        under_way.payload.extend_from_slice(&piece.payload);
+        under_way.next += 1;
+        if under_way.next < under_way.count {
+            return Ok(None);
+        }
+        let whole = self.under_way.swap_remove(place);
+        Ok(Some(DataSignal { chunk: None, payload: whole.payload.freeze(), ..whole.first }))
+    }
+}
+
+/// Every key of §5, whatever the kind: flat, so that an error names its key.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    r#type: Type,
+    kind: Kind,
+    id: Option<String>,
+    track: Option<TrackId>,
+    chunk: Option<Chunk>,
+    codecs: Option<String>,
+    bandwidth: Option<u64>,
+    width: Option<u32>,
+    height: Option<u32>,
+    frame_rate: Option<f64>,
+    language: Option<String>,
+    media_type: Option<MediaType>,
+    part_target: Option<f64>,
+    target_duration: Option<f64>,
+    msn: Option<u64>,
+    part: Option<u32>,
+    duration: Option<f64>,
+    independent: Option<bool>,
+    last: Option<bool>,
+    program_date_time: Option<u64>,
+    discontinuity: Option<bool>,
+    data: Option<String>,
+}
+
+#[derive(Deserialize)]
+enum Type {
+    Data,
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+enum Kind {
+    Init,
+    Part,
+    Segment,
+    End,
+}
+
+fn parse_wire(json: &[u8]) -> Result<Wire, DataError> {
+    let mut reader = serde_json::Deserializer::from_slice(json);
+    let wire: Wire = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        DataError::bad(path, error.inner().to_string())
+    })?;
+    reader.end().map_err(|error| DataError::bad("", error.to_string()))?;
+    Ok(wire)
+}
+
+impl Wire {
+    fn into_signal(self, payload: Bytes) -> Result<DataSignal, DataError> {
+        let Type::Data = self.r#type;
+        if self.id.as_ref().is_some_and(|id| id.chars().count() > SIGNAL_ID_LENGTH_MAX) {
+            return Err(DataError::bad("id", format!("an id has at most {SIGNAL_ID_LENGTH_MAX} characters")));
+        }
+        if let Some(Chunk { index, count }) = self.chunk {
+            if count == 0 || count > CHUNKS_MAX {
+                return Err(DataError::bad("chunk.count", format!("1 to {CHUNKS_MAX} pieces")));
+            }
+            if index >= count {
+                return Err(DataError::bad("chunk.index", format!("0 to {}", count - 1)));
+            }
+            if self.id.is_none() {
+                return Err(DataError::bad("id", "pieces share an id"));
+            }
+        }
+        if (self.kind == Kind::End) != payload.is_empty() {
+            let message = if payload.is_empty() { "the media is missing" } else { "an end carries no media" };
+            return Err(DataError::bad("data", message));
+        }
+        positive("duration", self.duration)?;
+        positive("partTarget", self.part_target)?;
+        positive("targetDuration", self.target_duration)?;
+        positive("frameRate", self.frame_rate)?;
+        let track = match self.track {
+            Some(track) => track,
+            None => "main".parse().map_err(|error| DataError::bad("track", format!("{error}")))?,
+        };
+        let kind = match self.kind {
+            Kind::Init => DataKind::Init(InitFields {
+                codecs: self.codecs,
+                bandwidth: self.bandwidth,
+                width: self.width,
+                height: self.height,
+                frame_rate: self.frame_rate,
+                language: self.language,
+                media_type: self.media_type,
+                part_target: self.part_target,
+                target_duration: self.target_duration,
+            }),
+            Kind::Part => DataKind::Part(PartFields {
+                msn: self.msn,
+                part: self.part,
+                duration: self.duration,
+                independent: self.independent,
+                last: self.last,
+                program_date_time: self.program_date_time,
+                discontinuity: self.discontinuity.unwrap_or(false),
+            }),
+            Kind::Segment => DataKind::Segment(SegmentFields {
+                msn: self.msn,
+                duration: self.duration,
+                program_date_time: self.program_date_time,
+                discontinuity: self.discontinuity.unwrap_or(false),
+            }),
+            Kind::End => DataKind::End,
+        };
+        Ok(DataSignal { id: self.id, track, kind, chunk: self.chunk, payload })
+    }
+}
+
+fn positive(path: &str, value: Option<f64>) -> Result<(), DataError> {
+    match value {
+        Some(value) if !(value > 0.0 && value <= 86_400.0) => {
+            Err(DataError::bad(path, "a positive number, at most 86400"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn frame(json: &str, media: &[u8]) -> Bytes {
+        let length = u32::try_from(json.len()).unwrap();
+        [&length.to_be_bytes(), json.as_bytes(), media].concat().into()
+    }
+
+    fn path_of(error: DataError) -> String {
+        match error {
+            DataError::Bad { path, .. } => path,
+            DataError::TooLarge => "too large".to_owned(),
+        }
+    }
+
+    fn piece(id: &str, index: u32, count: u32, media: &[u8]) -> DataSignal {
+        let json = format!(
+            r#"{{"type":"Data","kind":"part","id":"{id}","track":"main","chunk":{{"index":{index},"count":{count}}}}}"#
+        );
+        parse_binary(frame(&json, media)).unwrap()
+    }
+
+    #[test]
+    fn both_forms_of_a_part_are_the_same_signal() {
+        let fields = r#""type":"Data","kind":"part","id":"7","track":"hd","msn":3,"part":1,"duration":0.333,"independent":true,"last":false,"programDateTime":1700000000000"#;
+        let json = parse_json(&format!(r#"{{{fields},"data":"AAEC"}}"#)).unwrap();
+        let binary = parse_binary(frame(&format!("{{{fields}}}"), &[0, 1, 2])).unwrap();
+        assert_eq!(json, binary);
+        assert_eq!(json.payload, Bytes::from_static(&[0, 1, 2]));
+        let DataKind::Part(part) = json.kind else { panic!("{:?}", json.kind) };
+        assert_eq!((part.msn, part.part, part.last), (Some(3), Some(1), Some(false)));
+    }
+
+    #[test]
+    fn what_is_absent_is_left_to_the_service() {
+        let signal = parse_json(r#"{"type":"Data","kind":"init","data":"AA==","unknown":[1]}"#).unwrap();
+        assert_eq!(signal.track.as_str(), "main");
+        assert_eq!(signal.kind, DataKind::Init(InitFields::default()));
+    }
+
+    #[test]
+    fn a_bad_signal_names_the_path_at_fault() {
+        let cases = [
+            (r#"{"type":"Data","kind":"part","msn":"x","data":"AA=="}"#, "msn"),
+            (r#"{"type":"Data","kind":"part","msn":-1,"data":"AA=="}"#, "msn"),
+            (r#"{"type":"Data","kind":"part","duration":0,"data":"AA=="}"#, "duration"),
+            (r#"{"type":"Data","kind":"part","track":"a b","data":"AA=="}"#, "track"),
+            (r#"{"type":"Data","kind":"part","data":"A"}"#, "data"),
+            (r#"{"type":"Data","kind":"part"}"#, "data"),
+            (r#"{"type":"Data","kind":"end","data":"AA=="}"#, "data"),
+            (r#"{"type":"Data","kind":"whole","data":"AA=="}"#, "kind"),
+            (r#"{"type":"Join"}"#, "type"),
+            (r#"{"type":"Data","kind":"part","chunk":{"index":0,"count":2},"data":"AA=="}"#, "id"),
+            (
+                r#"{"type":"Data","kind":"part","id":"1","chunk":{"index":2,"count":2},"data":"AA=="}"#,
+                "chunk.index",
+            ),
+            (
+                r#"{"type":"Data","kind":"part","id":"1","chunk":{"index":0,"count":"2"},"data":"AA=="}"#,
+                "chunk.count",
+            ),
+            (r#"{"type":"Data","kind":"end"} x"#, ""),
+        ];
+        for (text, path) in cases {
+            assert_eq!(path_of(parse_json(text).unwrap_err()), path, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_frame_shorter_than_it_says_is_refused() {
+        assert!(parse_binary(Bytes::from_static(b"\0\0")).is_err());
+        assert!(parse_binary(Bytes::from_static(b"\0\0\0\x09{}")).is_err());
+        assert!(parse_binary(Bytes::from_static(b"\xff\xff\xff\xff{}")).is_err());
+    }
+
+    #[test]
+    fn pieces_in_order_make_the_signal() {
+        let mut assembly = Assembly::default();
+        assert_eq!(assembly.feed(piece("a", 0, 3, b"12")), Ok(None));
+        assert_eq!(assembly.feed(piece("a", 1, 3, b"3")), Ok(None));
+        let whole = assembly.feed(piece("a", 2, 3, b"45")).unwrap().unwrap();
+        assert_eq!((&whole.payload[..], whole.chunk), (&b"12345"[..], None));
+    }
+
+    #[test]
+    fn a_missing_piece_forgets_the_signal_and_it_can_be_sent_again() {
+        let mut assembly = Assembly::default();
+        assembly.feed(piece("a", 0, 3, b"1")).unwrap();
+        assert_eq!(path_of(assembly.feed(piece("a", 2, 3, b"3")).unwrap_err()), "chunk.index");
+        assert_eq!(assembly.feed(piece("a", 0, 2, b"1")), Ok(None));
+        assert!(assembly.feed(piece("a", 1, 2, b"2")).unwrap().is_some());
+    }
+
+    #[test]
+    fn nothing_else_of_the_track_comes_between_pieces() {
+        let mut assembly = Assembly::default();
+        assembly.feed(piece("a", 0, 2, b"1")).unwrap();
+        let whole = parse_json(r#"{"type":"Data","kind":"part","data":"AA=="}"#).unwrap();
+        assert_eq!(path_of(assembly.feed(whole).unwrap_err()), "chunk");
+    }
+
+    #[test]
+    fn pieces_beyond_the_limit_are_refused_and_forgotten() {
+        let mut assembly = Assembly::default();
+        let half = vec![0; PAYLOAD_BYTES_MAX / 2 + 1];
+        assembly.feed(piece("a", 0, 2, &half)).unwrap();
+        assert_eq!(assembly.feed(piece("a", 1, 2, &half)), Err(DataError::TooLarge));
+        assert!(assembly.under_way.is_empty());
+    }
+
+    #[test]
+    fn an_ack_reads_as_the_protocol_says() {
+        let ack = DataAck {
+            re: Some("7".to_owned()),
+            track: "main".parse().unwrap(),
+            msn: Some(4),
+            part: Some(2),
+            init: None,
+            warning: Some(Warning::ShortPart),
+        };
+        let json = r#"{"type":"DataAck","re":"7","track":"main","msn":4,"part":2,"warning":"short_part"}"#;
+        assert_eq!(serde_json::to_string(&ack).unwrap(), json);
+    }
+
+    proptest! {
+        #[test]
+        fn any_frame_is_a_signal_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse_binary(bytes.into());
+        }
+
+        #[test]
+        fn media_survives_either_form(media in proptest::collection::vec(any::<u8>(), 1..400)) {
+            let json = r#"{"type":"Data","kind":"segment"}"#;
+            let binary = parse_binary(frame(json, &media)).unwrap();
+            let data = STANDARD.encode(&media);
+            let text = parse_json(&format!(r#"{{"type":"Data","kind":"segment","data":"{data}"}}"#)).unwrap();
+            prop_assert_eq!(&binary.payload[..], &media[..]);
+            prop_assert_eq!(binary, text);
+        }
+    }
+}
