@@ -1,0 +1,93 @@
+/** The camera and microphone of this machine, or a drawn picture in their place. */
+
+/** What is asked of the camera; it gives the nearest it can. */
+const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
+/** Pictures a second of the test picture. */
+const TEST_FPS = 30;
+
+/**
+ * Opens camera and microphone, or the one of them there is.
+ * @returns {Promise<MediaStream>}
+ */
+export async function openMedia() {
+  if (!navigator.mediaDevices) throw new MediaProblem('insecure');
+  try {
+    return await navigator.mediaDevices.getUserMedia({ audio: true, video: VIDEO });
+  } catch (error) {
+    if (/** @type {DOMException} */ (error).name !== 'NotFoundError') throw MediaProblem.of(error);
+  }
+  try {
+    return await navigator.mediaDevices.getUserMedia({ video: VIDEO });
+  } catch {
+    return navigator.mediaDevices.getUserMedia({ audio: true }).catch((error) => {
+      throw MediaProblem.of(error);
+    });
+  }
+}
+
+/** Opens the camera again, after it was turned off. */
+export async function openCamera() {
+  const stream = await navigator.mediaDevices.getUserMedia({ video: VIDEO });
+  return stream.getVideoTracks()[0];
+}
+
+/** Why there is no camera: `denied`, `missing`, `busy` or `insecure`. */
+export class MediaProblem extends Error {
+  /** @param {'denied' | 'missing' | 'busy' | 'insecure'} kind */
+  constructor(kind) {
+    super(`no camera: ${kind}`);
+    this.kind = kind;
+  }
+
+  /** @param {unknown} error */
+  static of(error) {
+    const name = /** @type {DOMException} */ (error).name;
+    if (name === 'NotAllowedError' || name === 'SecurityError') return new MediaProblem('denied');
+    return new MediaProblem(name === 'NotFoundError' || name === 'OverconstrainedError' ? 'missing' : 'busy');
+  }
+}
+
+/**
+ * A moving test picture with a clock, for machines without a camera.
+ * @returns {MediaStreamTrack}
+ */
+export function testPicture() {
+  const canvas = document.createElement('canvas');
+  canvas.width = 1280;
+  canvas.height = 720;
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  const track = canvas.captureStream(TEST_FPS).getVideoTracks()[0];
+  const hue = Math.floor(Math.random() * 360);
+  // Not an animation frame: those stop while the tab is in the background, and the other would see a still.
+  const timer = setInterval(() => {
+    if (track.readyState === 'ended') clearInterval(timer);
+    draw(pen, hue, performance.now() / 1000);
+  }, 1000 / TEST_FPS);
+  draw(pen, hue, 0);
+  return track;
+}
+
+/**
+ * @param {CanvasRenderingContext2D} pen
+ * @param {number} hue
+ * @param {number} seconds
+ */
+function draw(pen, hue, seconds) {
+  const { width, height } = pen.canvas;
+  const back = pen.createLinearGradient(0, 0, width, height);
+  back.addColorStop(0, `hsl(${hue} 45% 16%)`);
+  back.addColorStop(1, `hsl(${hue + 60} 55% 26%)`);
+  pen.fillStyle = back;
+  pen.fillRect(0, 0, width, height);
+  for (let index = 0; index < 5; index += 1) {
+    const angle = seconds * (0.5 + index * 0.13) + index * 1.3;
+    pen.beginPath();
+    pen.arc(width / 2 + Math.cos(angle) * width * 0.34, height / 2 + Math.sin(angle * 1.2) * height * 0.3, 46 + index * 16, 0, 7);
+    pen.fillStyle = `hsl(${hue + index * 26} 75% 62% / 0.6)`;
+    pen.fill();
+  }
+  pen.fillStyle = '#fff';
+  pen.font = '600 92px system-ui, sans-serif';
+  pen.textAlign = 'center';
+  pen.fillText(new Date().toISOString().slice(11, 22), width / 2, height / 2 + 32);
+}

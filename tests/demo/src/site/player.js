@@ -1,0 +1,160 @@
+import Hls from 'hls.js';
+import { Emitter } from '../client/emitter.js';
+
+/** Milliseconds without the picture moving before it counts as stalled. */
+const STALL_MS = 1_500;
+/** Milliseconds without the picture moving before the stream is looked for anew. */
+const BROKEN_MS = 20_000;
+/** Milliseconds between two looks at whether the picture moves. */
+const LOOK_MS = 250;
+/** How much faster than life the picture may run to catch up with the live edge. */
+const CATCH_UP_RATE = 1.1;
+/** Seconds behind the target from which on the viewer counts as not at the live edge. */
+const EDGE_SLACK = 3;
+
+/**
+ * Plays one stream after the other in a video element, with hls.js in its low-latency mode, or
+ * the platform's own HLS where hls.js cannot run. Events: `stalled` (boolean), `levels`.
+ */
+export class Player extends Emitter {
+  /** @type {Hls | undefined} */
+  hls;
+  stalled = false;
+  /** @type {HTMLVideoElement} */
+  video;
+  /** @type {((why: 'ended' | 'lost') => void) | undefined} */
+  #finish;
+
+  /** @param {HTMLVideoElement} video */
+  constructor(video) {
+    super();
+    this.video = video;
+  }
+
+  /**
+   * Plays until the stream ends or breaks.
+   * @param {string} url
+   * @param {{ started: () => void }} listeners
+   * @returns {Promise<'ended' | 'lost'>}
+   */
+  async play(url, { started }) {
+    const { video } = this;
+    const over = new AbortController();
+    const until = { signal: over.signal };
+    let movedAt = performance.now();
+    let position = -1;
+    const why = await new Promise((resolve) => {
+      this.#finish = resolve;
+      video.addEventListener('ended', () => resolve('ended'), until);
+      video.addEventListener('playing', started, { ...until, once: true });
+      if (Hls.isSupported()) this.#attach(url, resolve);
+      else {
+        video.src = url;
+        video.addEventListener('error', () => resolve('lost'), until);
+      }
+      // Refused only where even silent video needs a gesture; the play button is one.
+      video.play().catch(() => {});
+      const timer = setInterval(() => {
+        const now = performance.now();
+        if (video.currentTime !== position || video.paused) {
+          position = video.currentTime;
+          movedAt = now;
+        }
+        this.#stall(now - movedAt > STALL_MS);
+        if (now - movedAt > BROKEN_MS) resolve('lost');
+      }, LOOK_MS);
+      over.signal.addEventListener('abort', () => clearInterval(timer));
+    });
+    over.abort();
+    this.#stall(false);
+    this.#detach();
+    return why;
+  }
+
+  /** Ends what plays. */
+  stop() {
+    this.#finish?.('ended');
+  }
+
+  /** Seconds between now at the live edge and the picture, as the player reckons; undefined before it can. */
+  get latency() {
+    const latency = this.hls?.latency;
+    return latency ? latency : undefined;
+  }
+
+  /** When the picture was taken, by its publisher's clock. */
+  get pictureDate() {
+    return this.hls?.playingDate ?? undefined;
+  }
+
+  /** Whether the picture is as live as it is meant to be. */
+  get atEdge() {
+    const { hls } = this;
+    if (!hls || this.video.paused) return false;
+    return hls.latency - (hls.targetLatency ?? 0) < EDGE_SLACK;
+  }
+
+  /** Jumps to the live edge. */
+  toEdge() {
+    const edge = this.hls?.liveSyncPosition;
+    if (edge) this.video.currentTime = edge;
+    this.video.play().catch(() => {});
+  }
+
+  /** Seconds of media after the picture. */
+  get buffered() {
+    const { buffered, currentTime } = this.video;
+    for (let index = 0; index < buffered.length; index += 1) {
+      if (buffered.start(index) <= currentTime && currentTime <= buffered.end(index)) return buffered.end(index) - currentTime;
+    }
+    return 0;
+  }
+
+  /**
+   * @param {string} url
+   * @param {(why: 'lost') => void} broken
+   */
+  #attach(url, broken) {
+    const hls = new Hls({
+      lowLatencyMode: true,
+      maxLiveSyncPlaybackRate: CATCH_UP_RATE,
+      backBufferLength: 30,
+      workerPath: 'assets/hls.worker.js',
+      // A playlist that blocks is answered within three target durations, or with an error.
+      playlistLoadPolicy: {
+        default: {
+          maxTimeToFirstByteMs: 10_000,
+          maxLoadTimeMs: 20_000,
+          timeoutRetry: { maxNumRetry: 1, retryDelayMs: 0, maxRetryDelayMs: 0 },
+          errorRetry: { maxNumRetry: 3, retryDelayMs: 500, maxRetryDelayMs: 2_000 },
+        },
+      },
+    });
+    this.hls = hls;
+    let recovered = false;
+    hls.on(Hls.Events.ERROR, (_, data) => {
+      if (!data.fatal) return;
+      if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !recovered) {
+        recovered = true;
+        hls.recoverMediaError();
+      } else broken('lost');
+    });
+    hls.on(Hls.Events.MANIFEST_PARSED, () => this.emit('levels', hls.levels));
+    hls.loadSource(url);
+    hls.attachMedia(this.video);
+  }
+
+  #detach() {
+    this.hls?.destroy();
+    this.hls = undefined;
+    this.video.removeAttribute('src');
+    this.video.load();
+  }
+
+  /** @param {boolean} stalled */
+  #stall(stalled) {
+    if (stalled === this.stalled) return;
+    this.stalled = stalled;
+    this.emit('stalled', stalled);
+  }
+}
