@@ -222,9 +222,9 @@ impl Client {
     }
 
     async fn send_message(&mut self, message: Message) {
-        let shown = match &message {
-            Message::Text(text) => shorten(text),
-            other => format!("{} bytes", other.len()),
+        let shown = match message.to_text() {
+            Ok(text) if message.is_text() => shorten(text),
+            _ => format!("{} bytes", message.len()),
         };
         self.note("→", &shown);
         if let Err(error) = self.socket.send(message).await {
@@ -302,7 +302,7 @@ impl Client {
 struct Late;
 
 /// The binary form of a data signal (PROTOCOL.md §5).
-pub fn binary_signal(header: &Value, data: &[u8]) -> Vec<u8> {
+fn binary_signal(header: &Value, data: &[u8]) -> Vec<u8> {
     let header = header.to_string().into_bytes();
     let length = u32::try_from(header.len()).expect("a header is short").to_be_bytes();
     [&length[..], &header, data].concat()

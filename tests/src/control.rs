@@ -47,7 +47,8 @@ impl Control {
         let body = response.text().await.expect("a body");
         assert_eq!(answered.as_u16(), status, "{what} was answered {body}");
         assert_eq!(kind, "application/problem+json", "{what} was answered {body}");
-        let problem: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"));
+        let problem: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{what}: {error}: {body}"));
         assert_eq!(problem["code"], code, "{what} was answered {body}");
         for member in ["title", "detail"] {
             assert!(problem[member].as_str().is_some_and(|text| !text.is_empty()), "no {member}: {body}");
@@ -104,7 +105,8 @@ impl EventStream {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
                 self.buffer = rest;
                 let field = |name: &str| {
-                    let mut values = block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+                    let mut values =
+                        block.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
                     values.next().map(|value| value.trim_start().to_owned())
                 };
                 if let (Some(name), Some(id), Some(data)) = (field("event"), field("id"), field("data")) {
@@ -114,7 +116,8 @@ impl EventStream {
                 }
             }
             let chunk = timeout_at(deadline, self.response.chunk()).await;
-            let chunk = chunk.unwrap_or_else(|_| panic!("no further event within {SOON:?}; so far: {:?}", self.buffer));
+            let chunk = chunk
+                .unwrap_or_else(|_| panic!("no further event within {SOON:?}; so far: {:?}", self.buffer));
             let chunk = chunk.expect("the event stream goes on").expect("the event stream does not end");
             self.buffer.push_str(&String::from_utf8_lossy(&chunk));
         }

@@ -17,7 +17,8 @@ impl Media {
     pub fn file() -> PathBuf {
         static FILE: OnceLock<TempDir> = OnceLock::new();
         let directory = FILE.get_or_init(|| {
-            let directory = tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
+            let directory =
+                tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
             let mut command = ffmpeg();
             command.args(source("8")).args(CODECS).args(["-movflags", "+faststart"]);
             run(command.arg(directory.path().join("sample.mp4")));
@@ -50,9 +51,34 @@ impl Media {
 }
 
 const CODECS: [&str; 28] = [
-    "-map", "0:v", "-map", "1:a", "-c:v", "libx264", "-preset", "veryfast", "-tune", "zerolatency", "-pix_fmt",
-    "yuv420p", "-bf", "0", "-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-x264-params",
-    "open-gop=0:force-cfr=1", "-c:a", "aac", "-video_track_timescale", "90000", "-use_editlist", "0",
+    "-map",
+    "0:v",
+    "-map",
+    "1:a",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-tune",
+    "zerolatency",
+    "-pix_fmt",
+    "yuv420p",
+    "-bf",
+    "0",
+    "-g",
+    "60",
+    "-keyint_min",
+    "60",
+    "-sc_threshold",
+    "0",
+    "-x264-params",
+    "open-gop=0:force-cfr=1",
+    "-c:a",
+    "aac",
+    "-video_track_timescale",
+    "90000",
+    "-use_editlist",
+    "0",
 ];
 
 /// Each moof and mdat is one part of a third of a second.

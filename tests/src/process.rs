@@ -47,7 +47,8 @@ impl Process {
     /// Starts a program with these as its standard input and output; lines are read of a piped output.
     pub fn start_with(command: &mut Command, stdin: Stdio, stdout: Stdio) -> Self {
         let name = program_name(command.get_program());
-        let directory = tempfile::Builder::new().prefix("mobz-process-").tempdir().expect("a temporary directory");
+        let directory =
+            tempfile::Builder::new().prefix("mobz-process-").tempdir().expect("a temporary directory");
         let mark = directory.path().display().to_string();
         let log = File::create(directory.path().join("stderr")).expect("a log in the temporary directory");
         command.stdin(stdin).stdout(stdout).stderr(log).env(MARK, &mark).process_group(0);
@@ -91,7 +92,8 @@ impl Process {
 
     /// Sends a signal to the process alone, not to what it started.
     pub fn signal(&self, signal: Signal) {
-        kill_process(self.pid(), signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
+        kill_process(self.pid(), signal)
+            .unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
 
     /// Waits until it has ended by itself.
@@ -145,7 +147,7 @@ impl Drop for Process {
         drop(self.watchdog.kill());
         drop(self.watchdog.wait());
         if self.try_wait().is_none() || !self.strays().is_empty() {
-            drop(kill_process_group(self.pid(), Signal::KILL));
+            let _gone_already = kill_process_group(self.pid(), Signal::KILL);
         }
         drop(self.child.wait());
         if std::thread::panicking() {

@@ -55,7 +55,13 @@ impl Stack {
             let url = ready[key].as_str().unwrap_or_else(|| panic!("up's line has no {key}: {ready}"));
             url.trim_end_matches('/').to_owned()
         };
-        Self { signal: url("signal"), control: url("control"), origin: url("origin"), demo: url("demo"), process }
+        Self {
+            signal: url("signal"),
+            control: url("control"),
+            origin: url("origin"),
+            demo: url("demo"),
+            process,
+        }
     }
 
     /// Two stacks on one Redis: two nodes of the same service.

@@ -29,7 +29,8 @@ impl Coturn {
         for _ in 0..PORT_ATTEMPTS_MAX {
             let port = free_port();
             let secret = format!("turn-secret-of-port-{port}");
-            let directory = tempfile::Builder::new().prefix("mobz-turn-").tempdir().expect("a temporary directory");
+            let directory =
+                tempfile::Builder::new().prefix("mobz-turn-").tempdir().expect("a temporary directory");
             let mut command = Command::new("turnserver");
             command
                 .args(["-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--fingerprint"])
