@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data as OpData, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
@@ -89,6 +91,16 @@ impl Client {
     /// Sends any text.
     pub async fn send_text(&mut self, text: &str) {
         self.send_message(Message::text(text)).await;
+    }
+
+    /// Sends a text as one message of several frames of at most `size` bytes.
+    pub async fn send_fragmented(&mut self, text: &str, size: usize) {
+        let count = text.len().div_ceil(size);
+        for (index, piece) in text.as_bytes().chunks(size).enumerate() {
+            let kind = if index == 0 { OpData::Text } else { OpData::Continue };
+            let frame = Frame::message(piece.to_vec(), OpCode::Data(kind), index + 1 == count);
+            self.send_message(Message::Frame(frame)).await;
+        }
     }
 
     /// Sends any bytes as one binary message.

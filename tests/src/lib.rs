@@ -16,9 +16,10 @@ mod turn;
 
 pub use client::{Client, End};
 pub use control::{Control, EventStream};
-pub use media::Media;
+pub use media::{Fragments, Media};
 pub use mobz_store::testing::{Redis, RedisCluster};
-pub use process::{Ended, Process, eventually};
+pub use process::{Ended, Process, allow_many_files, eventually};
+pub use rustix::process::Signal;
 pub use stack::{Stack, mobzctl};
 pub use token::Key;
 pub use turn::Coturn;

@@ -4,9 +4,43 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 
 use crate::Process;
+
+/// A stream in the pieces that data signals carry.
+#[derive(Clone, Debug)]
+pub struct Fragments {
+    /// `ftyp` and `moov`.
+    pub init: Vec<u8>,
+    /// Each `moof` with its `mdat`, a third of a second long; the first and every sixth are independent.
+    pub parts: Vec<Vec<u8>>,
+}
+
+impl Fragments {
+    /// One part in base64.
+    pub fn base64(&self, part: usize) -> String {
+        STANDARD.encode(&self.parts[part])
+    }
+
+    fn read(file: &[u8]) -> Self {
+        let (mut init, mut parts) = (Vec::new(), Vec::<Vec<u8>>::new());
+        let mut rest = file;
+        while let Some((head, _)) = rest.split_first_chunk::<8>() {
+            let size = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+            let (piece, after) = rest.split_at(size);
+            match &head[4..] {
+                b"moof" => parts.push(piece.to_vec()),
+                b"mdat" => parts.last_mut().expect("moof comes before mdat").extend_from_slice(piece),
+                _ => init.extend_from_slice(piece),
+            }
+            rest = after;
+        }
+        Self { init, parts }
+    }
+}
 
 /// A test picture with a tone, as files and as a live stream.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +59,14 @@ impl Media {
             directory
         });
         directory.path().join("sample.mp4")
+    }
+
+    /// Four seconds of what [`Media::live`] writes.
+    pub fn fragments() -> Fragments {
+        let directory = tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
+        let path = directory.path().join("live.mp4");
+        run(ffmpeg().args(source("4")).args(CODECS).args(FRAGMENTS).arg(&path));
+        Fragments::read(&std::fs::read(path).expect("ffmpeg wrote its file"))
     }
 
     /// ffmpeg as a live encoder: fragmented MP4 on its standard output, in real time, without end.

@@ -9,7 +9,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process, kill_process_group, setrlimit};
 use tempfile::TempDir;
 
 /// How long to wait between two looks at something that is awaited.
@@ -166,6 +166,14 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
         assert!(Instant::now() < deadline, "within {:?} it never came that {what}", crate::SOON);
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Lets this process open as many files and sockets as the system allows it. Daemons that were started
+/// before keep the limit that they were given, and see to it themselves.
+pub fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).expect("a soft limit may be raised to the hard one");
 }
 
 fn program_name(program: &OsStr) -> String {
