@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use axum::Error;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use bytes::Bytes;
 use futures_util::SinkExt as _;
 use mobz_core::connection::{Conduct, Fresh, identify};
+use mobz_core::hls::data::{Assembly, parse_binary};
 use mobz_core::room::{Close, Input};
 use mobz_core::settings::FRAME_MAX;
 use mobz_core::signal::{ClientSignal, Code, Incoming, Join, Refusal, RoomSignal, ServerSignal, parse};
@@ -16,6 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite;
 
 use crate::App;
+use crate::data::{self, Frame};
 
 /// How long a client may take to read what it is sent before it is given up.
 const WRITE_MAX: Duration = Duration::from_secs(10);
@@ -26,8 +29,13 @@ const CLOSE_MAX: Duration = Duration::from_secs(2);
 pub(crate) async fn serve(app: App, socket: WebSocket) {
     let connection = app.node.hub().connect();
     app.node.metrics().connections.inc();
-    let mut session =
-        Session { app: &app, connection: &connection, conduct: Conduct::new(clock::now()), socket };
+    let mut session = Session {
+        app: &app,
+        connection: &connection,
+        conduct: Conduct::new(clock::now()),
+        assembly: Assembly::default(),
+        socket,
+    };
     let ended = session.run().await;
     app.node.metrics().connections.dec();
     app.node.disconnect(&connection, ended).await;
@@ -37,6 +45,7 @@ struct Session<'a> {
     app: &'a App,
     connection: &'a Connection,
     conduct: Conduct,
+    assembly: Assembly,
     socket: WebSocket,
 }
 
@@ -52,9 +61,9 @@ impl Session<'_> {
                         silent.as_mut().reset(Instant::now() + silence_max);
                         self.text(&text).await;
                     }
-                    Some(Ok(Message::Binary(_))) => {
+                    Some(Ok(Message::Binary(frame))) => {
                         silent.as_mut().reset(Instant::now() + silence_max);
-                        self.refuse(Refusal::bad("", "binary"), None);
+                        self.binary(frame).await;
                     }
                     Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                     Some(Ok(Message::Close(frame))) => {
@@ -78,10 +87,8 @@ impl Session<'_> {
     }
 
     async fn text(&mut self, text: &str) {
-        self.app.node.metrics().signals_received.inc();
-        if text.len() > FRAME_MAX {
-            self.refuse(too_large(), None);
-            return self.connection.close(Close::TooBig);
+        if !self.fits(text.len()) {
+            return;
         }
         if let Err(refusal) = self.conduct.count(clock::now()) {
             let re = parse(text).map_or_else(|unparsed| unparsed.id, |incoming| incoming.id);
@@ -98,18 +105,49 @@ impl Session<'_> {
                 let message = format!("this connection is in room {} already; send Leave first", seat.room);
                 self.refuse(Refusal::new(Code::AlreadyJoined, message), id.as_deref());
             }
-            (ClientSignal::Heartbeat | ClientSignal::Data | ClientSignal::Room(_), None) => {
+            (ClientSignal::Data, seat) => self.data(seat, Frame::Json(text)).await,
+            (ClientSignal::Heartbeat | ClientSignal::Room(_), None) => {
                 self.refuse(Refusal::new(Code::NotJoined, "send Join first"), id.as_deref());
             }
             (ClientSignal::Heartbeat, Some(_)) => {
                 let server_time = clock::now().as_millis();
                 self.answer(&ServerSignal::HeartbeatAck { server_time }, id.as_deref());
             }
-            (ClientSignal::Data, Some(_)) => {
-                self.refuse(Refusal::bad("", "data"), id.as_deref());
-            }
             (ClientSignal::Room(signal), Some(seat)) => self.room_signal(seat, signal, id).await,
         }
+    }
+
+    async fn binary(&mut self, frame: Bytes) {
+        if !self.fits(frame.len()) {
+            return;
+        }
+        if let Err(refusal) = self.conduct.count(clock::now()) {
+            let re = parse_binary(frame).ok().and_then(|signal| signal.id);
+            return self.refuse(refusal, re.as_deref());
+        }
+        self.data(self.connection.seat(), Frame::Binary(frame)).await;
+    }
+
+    async fn data(&mut self, seat: Option<Seat>, frame: Frame<'_>) {
+        match data::take(&self.app.streams, &mut self.assembly, seat, frame).await {
+            Ok(Some(ack)) => {
+                self.app.node.metrics().signals_sent.inc();
+                let text = serde_json::to_string(&ack).unwrap_or_else(|_| unreachable!("a plain struct"));
+                self.connection.push(Outbound::news(text));
+            }
+            Ok(None) => {}
+            Err((refusal, re)) => self.refuse(refusal, re.as_deref()),
+        }
+    }
+
+    /// Counts a message; one over the limit is the connection's last.
+    fn fits(&mut self, length: usize) -> bool {
+        self.app.node.metrics().signals_received.inc();
+        if length > FRAME_MAX {
+            self.refuse(too_large(), None);
+            self.connection.close(Close::TooBig);
+        }
+        length <= FRAME_MAX
     }
 
     async fn join(&mut self, join: Join, re: Option<String>) {

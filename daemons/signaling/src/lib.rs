@@ -2,6 +2,7 @@
 
 mod api;
 mod connection;
+mod data;
 mod settings;
 
 use std::sync::Arc;
@@ -12,12 +13,15 @@ use axum::extract::{FromRef, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
+use mobz_core::hls::stream;
 use mobz_core::settings::FRAME_MAX;
 use mobz_core::store::{Store, StoreError};
 use mobz_core::token::Keys;
+use mobz_runtime::clock;
 use mobz_runtime::config::ConfigError;
 use mobz_runtime::control::Control;
 use mobz_runtime::node::Node;
+use mobz_runtime::streams::Streams;
 pub use settings::{ClientSettings, Settings};
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -50,6 +54,7 @@ pub enum ServeError {
 #[derive(Clone)]
 struct App {
     node: Arc<Node>,
+    streams: Arc<Streams>,
     keys: Option<Arc<Keys>>,
     shutdown: CancellationToken,
 }
@@ -75,7 +80,14 @@ pub async fn serve(
     let rules = settings.clients.rules(keys.as_ref())?;
     let node = Node::new(settings.common.node_id(), rules, store);
     tracing::info!(node = %node.id(), listen = %listener.local_addr()?, store = %node.store().describe(), "signaling");
-    let app = App { node: node.clone(), keys: keys.map(Arc::new), shutdown: shutdown.clone() };
+    let stream_settings = stream::Settings { window: settings.clients.window };
+    let streams = Arc::new(Streams::new(node.store().clone(), Arc::new(clock::now), stream_settings));
+    let app = App {
+        node: node.clone(),
+        streams: streams.clone(),
+        keys: keys.map(Arc::new),
+        shutdown: shutdown.clone(),
+    };
     let router = Router::new()
         .route("/", any(upgrade))
         .route("/signal", any(upgrade))
@@ -88,7 +100,8 @@ pub async fn serve(
         }
     });
     let http = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let (served, ran) = tokio::join!(http.into_future(), node.run(shutdown));
+    let (served, ran, ()) =
+        tokio::join!(http.into_future(), node.run(shutdown.clone()), streams.watch_silence(shutdown));
     served?;
     Ok(ran?)
 }

@@ -34,6 +34,9 @@ pub struct ClientSettings {
     /// Hand out playback URLs that carry a token
     #[arg(long, env = "MOBZ_PRIVATE_PLAYBACK")]
     pub private_playback: bool,
+    /// How much of a stream's past is kept and listed; more is DVR
+    #[arg(long, env = "MOBZ_WINDOW", default_value = "60s", value_parser = duration)]
+    pub window: Duration,
     /// A STUN server for clients; may be given several times
     #[arg(long = "ice-server", env = "MOBZ_ICE_SERVERS", value_delimiter = ',', value_name = "URL")]
     pub ice_servers: Vec<String>,
