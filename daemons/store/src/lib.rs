@@ -3,6 +3,8 @@
 //! [`open`] is the way in. What both adapters must do is said at the port (`mobz_core::store`), and
 //! the suite in `contract` holds them to it.
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod memory;
 mod redis;
 mod shard;

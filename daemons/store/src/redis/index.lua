@@ -1,11 +1,13 @@
 -- Shared by the scripts that touch a shard of the index; prepended to them.
 
--- The room is due at `at`; while somebody has it claimed, that counts once they have settled.
+-- The room is due at `at` unless it is earlier; while somebody has it claimed, that counts once they have
+-- settled.
 local function note_due(due, claimed, room, at)
-  if redis.call('HEXISTS', claimed, room) == 1 then
+  local meanwhile = redis.call('HGET', claimed, room)
+  if not meanwhile then
+    redis.call('ZADD', due, 'LT', at, room)
+  elseif meanwhile == '' or tonumber(at) < tonumber(meanwhile) then
     redis.call('HSET', claimed, room, at)
-  else
-    redis.call('ZADD', due, at, room)
   end
 end
 

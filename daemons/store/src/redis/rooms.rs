@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, try_join_all};
-use mobz_core::id::{NodeId, RoomId, UserId};
-use mobz_core::room::{Audience, Heir, Participant};
+use mobz_core::id::{IdError, NodeId, RoomId, UserId};
+use mobz_core::room::{HEIRS_KNOWN, Heir, Participant};
 use mobz_core::store::{
     AUDIENCE_BATCH_MAX, Asked, Change, Committed, DUE_BATCH_MAX, DUE_CLAIM, KEPT_BYTES_MAX, KEPT_MAX, Kept,
     KeptChange, Loaded, MemberChange, ROOM_TTL, RecordChange, Revision, RoomPage, Rooms, StoreError,
@@ -41,12 +41,12 @@ const BATCH_MAX: usize = 500;
 #[async_trait]
 impl Rooms for RedisStore {
     async fn load(&self, room: &RoomId, asked: Asked) -> Result<Loaded, StoreError> {
-        let call = LOAD.keys(keys::whole_room(room));
+        let call = LOAD.keys(keys::whole_room(room)).text(HEIRS_KNOWN);
         let call = match asked {
             Asked::Users(users) => call.text("users").texts(users),
             Asked::Due(now) => call.text("due").text(now.as_millis()).text(AUDIENCE_BATCH_MAX),
             Asked::At(node) => call.text("at").text(node).text(AUDIENCE_BATCH_MAX),
-            Asked::First(limit) => call.text("first").text(limit),
+            Asked::First(limit) => call.text("first").text(u32::try_from(limit).unwrap_or(u32::MAX)),
         };
         let doing = || format!("load room {room}");
         let answer: Vec<Value> = call.run(&self.connection, doing).await?;
@@ -279,12 +279,16 @@ fn loaded(answer: Vec<Value>) -> Result<Loaded, String> {
     if loaded.audience.count == 0 {
         return Ok(loaded);
     }
-    let (heir, by_grant): (String, u8) = (read(answer.next())?, read(answer.next())?);
-    let heir = Heir { user: heir.parse().map_err(|error| error.to_string())?, by_grant: by_grant == 1 };
+    let heirs: Vec<(String, u8, u64)> = read(answer.next())?;
+    let heirs = heirs.into_iter().map(|(user, by_grant, order)| {
+        let user = user.parse().map_err(|error: IdError| error.to_string())?;
+        Ok(Heir { user, by_grant: by_grant == 1, order })
+    });
+    loaded.audience.heirs = heirs.collect::<Result<_, String>>()?;
     let due: String = read(answer.next())?;
+    // Written as a float, the end of time may read as later than that.
     let due = if due.is_empty() { None } else { Some(due.parse().unwrap_or(u64::MAX)) };
-    loaded.audience =
-        Audience { heir: Some(heir), due: due.map(Timestamp::from_millis), count: loaded.audience.count };
+    loaded.audience.due = due.map(Timestamp::from_millis);
     let members: Vec<Vec<u8>> = read(answer.next())?;
     let members = members.iter().map(|member| serde_json::from_slice::<Participant>(member));
     loaded.members = members.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
