@@ -299,6 +299,7 @@ fn refusal_in(effects: &Effects) -> Option<Code> {
     effects.list.iter().find_map(|effect| match effect {
         Effect::Send { signal: ServerSignal::Error { code, .. }, .. } => Some(*code),
         Effect::Send { .. }
+        | Effect::Replay { .. }
         | Effect::Enter { .. }
         | Effect::Tell { .. }
         | Effect::TellAudience { .. }

@@ -40,6 +40,13 @@ pub enum Effect {
         /// As one of a p2m room's audience, this.
         member: Option<Arc<Participant>>,
     },
+    /// The connection was believed lost and lives: it is sent what was kept for it meanwhile.
+    Replay {
+        /// Which.
+        at: Address,
+        /// Whose.
+        user: UserId,
+    },
     /// An answer to one connection.
     Send {
         /// Which.

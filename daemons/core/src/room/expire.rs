@@ -39,6 +39,7 @@ impl Room<'_> {
                 participant.away_until = None;
             });
             turn.back.push(user.clone());
+            turn.first.push(Effect::Replay { at: address.clone(), user: user.clone() });
         }
     }
 

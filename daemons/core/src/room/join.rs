@@ -164,7 +164,8 @@ impl Room<'_> {
                 mode,
                 owner: joining.user.clone(),
                 owner_by_grant: joining.grants.owner,
-                version: 0,
+                // The first version is 1, also where an uncounted change makes the room.
+                version: u64::from(mode == Mode::P2m && !publishes),
                 created_at: now,
                 next_order: 0,
                 participants: BTreeMap::new(),

@@ -226,7 +226,8 @@ impl Room<'_> {
         }
         let entered = list.iter().find_map(|effect| match effect {
             Effect::Enter { user, .. } => Some(user.clone()),
-            Effect::Send { .. }
+            Effect::Replay { .. }
+            | Effect::Send { .. }
             | Effect::Tell { .. }
             | Effect::TellAudience { .. }
             | Effect::Relay(_)

@@ -33,6 +33,14 @@ impl Node {
                     let seat = Seat { room: room.clone(), user, mode: ack.mode, member };
                     self.enter(&at, seat, *ack, re.as_deref(), resumed).await;
                 }
+                Effect::Replay { at, user } => {
+                    let kept = self.counted(self.store.take_kept(room, &user).await).unwrap_or_default();
+                    for text in kept.signals {
+                        let relayed =
+                            Relayed { user: user.clone(), to: at.clone(), text, ack: None, hops: 0 };
+                        undelivered.extend(self.relay_here(relayed, &mut elsewhere));
+                    }
+                }
                 Effect::Send { to, signal, re } => {
                     self.count_refusal(&signal);
                     let text = signal.to_json(re.as_deref());
