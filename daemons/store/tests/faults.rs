@@ -211,11 +211,9 @@ async fn a_cluster_with_one_frozen_node_serves_the_others_rooms() {
     }
 
     cluster.nodes[2].freeze().unwrap();
-    let mut served = 0;
-    for room in &rooms {
-        let outcome = timeout(HANGING, store.load(room, Asked::First(1))).await.expect("a load hangs");
-        served += usize::from(outcome.is_ok());
-    }
+    let loads = rooms.iter().map(|room| timeout(HANGING, store.load(room, Asked::First(1))));
+    let outcomes = futures_util::future::join_all(loads).await;
+    let served = outcomes.iter().filter(|outcome| outcome.as_ref().expect("a load hangs").is_ok()).count();
     assert!((10..30).contains(&served), "{served} of 30 rooms");
     cluster.nodes[2].thaw().unwrap();
     let again = async {
@@ -224,6 +222,29 @@ async fn a_cluster_with_one_frozen_node_serves_the_others_rooms() {
         }
     };
     timeout(2 * PATIENCE, again).await.expect("a room stays unreachable");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_that_moves_to_another_node_takes_its_subscriptions_along() {
+    let cluster = RedisCluster::start().unwrap();
+    let store = open(&cluster.url()).await;
+    let mut subscription = store.listen(&node()).await.unwrap();
+    let mut nodes: Vec<redis::Connection> = Vec::new();
+    for node in &cluster.nodes {
+        nodes.push(redis::Client::open(node.url()).unwrap().get_connection().unwrap());
+    }
+    let slot: u16 = redis::cmd("CLUSTER").arg("KEYSLOT").arg("{node:node}").query(&mut nodes[0]).unwrap();
+    let owner = usize::from(slot) / 5462;
+    let taker = (owner + 1) % 3;
+    let taker_id: String = redis::cmd("CLUSTER").arg("MYID").query(&mut nodes[taker]).unwrap();
+
+    for index in [taker, owner, 3 - owner - taker] {
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SETSLOT").arg(slot).arg("NODE").arg(&taker_id).exec(&mut nodes[index]).unwrap();
+    }
+
+    let heard = hears_again(&*store, &mut subscription).await;
+    assert_eq!(heard, [BusEvent::Resubscribed]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
