@@ -168,6 +168,11 @@ pub(crate) fn participant(user: &str, order: u64) -> Participant {
     }
 }
 
+/// A record such as the suite commits.
+pub fn sample(room: &str) -> Record {
+    record(room)
+}
+
 pub(crate) fn record(room: &str) -> Record {
     let owner = participant("owner", 1);
     Record {

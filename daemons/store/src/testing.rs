@@ -244,8 +244,11 @@ fn end(child: &mut Child) {
 fn answers(port: u16) -> bool {
     let Ok(client) = redis::Client::open(format!("redis://127.0.0.1:{port}")) else { return false };
     let Ok(mut connection) = client.get_connection_with_timeout(LOOK_EVERY * 10) else { return false };
-    // A refusal is an answer too: the server may want a password, or be joining a cluster.
-    redis::cmd("PING").exec(&mut connection).is_ok()
+    match redis::cmd("PING").exec(&mut connection) {
+        Ok(()) => true,
+        // Asking for a password is an answer too.
+        Err(error) => error.code() == Some("NOAUTH"),
+    }
 }
 
 fn free_port() -> io::Result<u16> {

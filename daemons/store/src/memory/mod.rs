@@ -76,3 +76,81 @@ impl Store for MemoryStore {
         "memory".to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use mobz_core::hls::store::{COUNTERS_TTL, MediaName, StreamChange, Streams};
+    use mobz_core::id::RoomId;
+    use mobz_core::store::{
+        Asked, Change, Committed, Nodes, ROOM_TTL, RecordChange, Revision, Rooms, Subscription,
+    };
+
+    use super::*;
+    use crate::contract::sample;
+
+    const NEARLY_ROOM_TTL: Duration = Duration::from_secs(ROOM_TTL.as_secs() - 1);
+
+    fn demo() -> RoomId {
+        "demo".parse().unwrap()
+    }
+
+    fn put() -> Change {
+        Change { record: RecordChange::Put(Arc::new(sample("demo"))), ..Change::default() }
+    }
+
+    async fn exists(store: &MemoryStore) -> bool {
+        let there = store.load(&demo(), Asked::First(0)).await.unwrap().record.is_some();
+        let listed = store.list(None, 10).await.unwrap().rooms == [demo()];
+        assert_eq!(there, listed);
+        there
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_room_nobody_refreshes_goes_and_one_refreshed_stays() {
+        let store = MemoryStore::new();
+        store.commit(&demo(), Revision::default(), put()).await.unwrap();
+        tokio::time::advance(NEARLY_ROOM_TTL).await;
+        assert!(store.refresh(&[demo()]).await.unwrap().is_empty());
+        tokio::time::advance(NEARLY_ROOM_TTL).await;
+        assert!(exists(&store).await);
+
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!exists(&store).await);
+        assert_eq!(store.refresh(&[demo()]).await.unwrap(), [demo()]);
+        let afresh = store.commit(&demo(), Revision::default(), put()).await.unwrap();
+        assert!(matches!(afresh, Committed::Done(_)));
+        assert!(exists(&store).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_has_expired_is_dropped_without_anyone_asking() {
+        let store = MemoryStore::new();
+        store.commit(&demo(), Revision::default(), put()).await.unwrap();
+        let name = MediaName::Segment("main".parse().unwrap(), 1);
+        let media = Bytes::from(vec![0; 1000]);
+        let watched = media.clone();
+        let change = StreamChange {
+            state: Some(Bytes::from_static(b"x")),
+            put: vec![(name, media, Duration::from_secs(9))],
+            ..StreamChange::default()
+        };
+        store.commit_stream(&demo(), Revision::default(), change).await.unwrap().unwrap();
+        assert!(!watched.is_unique());
+
+        tokio::time::sleep(Duration::from_secs(9) + SWEEP_EVERY).await;
+        assert!(watched.is_unique(), "the bytes are given back");
+        assert!(store.load_stream(&demo()).await.unwrap().1.is_some(), "the counters are kept");
+        tokio::time::sleep(COUNTERS_TTL).await;
+        assert!(store.load_stream(&demo()).await.unwrap().1.is_none());
+        assert!(store.streams.is_empty() && store.rooms.is_empty());
+    }
+
+    #[tokio::test]
+    async fn listening_ends_with_the_store() {
+        let store = MemoryStore::new();
+        let mut subscription: Box<dyn Subscription> = store.listen(&"node".parse().unwrap()).await.unwrap();
+        drop(store);
+        assert_eq!(subscription.next().await, None);
+    }
+}

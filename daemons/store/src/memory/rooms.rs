@@ -67,6 +67,11 @@ impl Shelf {
         &self.shards[shard_of(room, SHARDS)]
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().rooms.is_empty())
+    }
+
     pub(super) fn sweep(&self, now: Instant) {
         for shard in &self.shards {
             shard.lock().rooms.retain(|_, room| room.expires > now);

@@ -53,6 +53,11 @@ impl Shelf {
         self.notices.close();
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().is_empty())
+    }
+
     pub(super) fn sweep(&self, now: Instant) {
         for shard in &self.shards {
             shard.lock().retain(|_, stream| {
