@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use self::ingest::{Ingested, Refusal, RefusalKind};
 pub use self::silence::Ticked;
-pub use self::track::{Form, Init, Part, Retired, Segment, Track, TrackInfo};
+pub use self::track::{Digest, Form, Init, Part, Retired, Segment, Track, TrackInfo};
 
 use self::track::Limits;
 use crate::id::{TrackId, UserId};

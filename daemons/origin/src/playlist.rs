@@ -1,0 +1,148 @@
+//! Playlists over HTTP: which state is sent, and when.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Response;
+use mobz_core::hls::playlist::Extent;
+use mobz_core::hls::request::{Decision, Directives, decide_playlist};
+use mobz_core::hls::stream::Stream;
+use mobz_runtime::views::{Seen, Watcher};
+use tokio::time::Instant;
+
+use crate::live::{Live, Text};
+use crate::reply::{self, Failure, Found, Lifetime, PLAYLIST_TYPE};
+use crate::route::Place;
+use crate::{App, Request};
+
+/// How long the first look at a stream may take.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+/// How many target durations a request is blocked at most (PROTOCOL.md §6).
+const BLOCKED_TARGETS_MAX: u32 = 3;
+
+/// An answer, or why there is none and how long that holds.
+pub(crate) type Answer = Result<Response<Body>, (Failure, Lifetime)>;
+
+impl App {
+    pub(crate) async fn multivariant(&self, request: &Request<'_>) -> Answer {
+        let watcher = self.watch(request)?;
+        let live = self.look(&watcher).await?;
+        let lifetime = Lifetime { target: live.stream.target_duration, is_blocking: false };
+        let text = live.multivariant().await.ok_or_else(|| (nothing(), lifetime))?;
+        Ok(playlist(text, lifetime, request))
+    }
+
+    pub(crate) async fn playlist(&self, request: &Request<'_>) -> Answer {
+        let Place::Track(name, _) = &request.route.place else {
+            return Err((nothing(), Lifetime::unknown()));
+        };
+        let watcher = self.watch(request)?;
+        let live = self.look(&watcher).await?;
+        let mut lifetime = Lifetime { target: live.stream.target_duration, is_blocking: false };
+        let track = live.stream.tracks.get(name).filter(|track| track.has_media());
+        let track = track.ok_or_else(|| (nothing(), lifetime))?;
+        let directives = if live.stream.has_ended(track) {
+            Directives { until: None, extent: Extent::Full }
+        } else {
+            let directives = Directives::parse(request.query);
+            lifetime.is_blocking = request.query.contains("_HLS_msn") || request.query.contains("_HLS_part");
+            directives.map_err(|message| (Failure::bad(message), lifetime))?
+        };
+        let live = match directives.until {
+            None => live,
+            Some(until) => {
+                let decide = |stream: &Stream| match stream.tracks.get(name).filter(|track| track.has_media())
+                {
+                    Some(track) => decide_playlist(stream, track, until),
+                    None => Decision::NotFound,
+                };
+                self.wait(&watcher, live, decide, lifetime).await?
+            }
+        };
+        let text = live.playlist(name, directives.extent).await.ok_or_else(|| (nothing(), lifetime))?;
+        Ok(playlist(text, lifetime, request))
+    }
+
+    pub(crate) fn watch(&self, request: &Request<'_>) -> Result<Watcher<Live>, (Failure, Lifetime)> {
+        let full =
+            || (Failure::unavailable("this node watches as many rooms as it can"), Lifetime::unknown());
+        self.views.watch(&request.route.room).ok_or_else(full)
+    }
+
+    /// The state of the stream now.
+    pub(crate) async fn look(&self, watcher: &Watcher<Live>) -> Result<Arc<Live>, (Failure, Lifetime)> {
+        let mut seen = watcher.seen.clone();
+        let look = tokio::time::timeout(LOOK_MAX, seen.wait_for(|seen| !matches!(seen, Seen::Loading)));
+        let state = match look.await {
+            Ok(Ok(seen)) => seen.clone(),
+            Ok(Err(_)) | Err(_) => Seen::Unavailable,
+        };
+        let live = state_of(state)?;
+        if live.stream.is_gone((self.now)()) {
+            return Err((
+                nothing(),
+                Lifetime { target: live.stream.target_duration.max(1), is_blocking: false },
+            ));
+        }
+        Ok(live)
+    }
+
+    /// Waits until `decide` is done with waiting, [`BLOCKED_TARGETS_MAX`] target durations at most.
+    pub(crate) async fn wait(
+        &self,
+        watcher: &Watcher<Live>,
+        now: Arc<Live>,
+        decide: impl Fn(&Stream) -> Decision,
+        lifetime: Lifetime,
+    ) -> Result<Arc<Live>, (Failure, Lifetime)> {
+        let failed = |failure| Err((failure, lifetime));
+        let deadline = Instant::now() + BLOCKED_TARGETS_MAX * Duration::from_secs(lifetime.target.into());
+        let mut seen = watcher.seen.clone();
+        let mut live = now;
+        loop {
+            match decide(&live.stream) {
+                Decision::Ready => return Ok(live),
+                Decision::Bad(message) => return failed(Failure::bad(message)),
+                Decision::NotFound => {
+                    return failed(Failure::not_found("there is no such part, and none is coming"));
+                }
+                Decision::Wait => {}
+            }
+            let _blocked = self.metrics.block();
+            let serial = live.stream.serial;
+            let is_done = |seen: &Seen<Live>| match seen {
+                Seen::Here(live) => live.stream.serial != serial && decide(&live.stream) != Decision::Wait,
+                Seen::Absent | Seen::Unavailable => true,
+                Seen::Loading => false,
+            };
+            let state = tokio::select! {
+                state = seen.wait_for(is_done) => state.map_or(Seen::Unavailable, |seen| seen.clone()),
+                () = tokio::time::sleep_until(deadline) => return failed(Failure::overdue()),
+                () = self.shutdown.cancelled() => return failed(Failure::unavailable("this node is ending")),
+            };
+            live = state_of(state)?;
+        }
+    }
+}
+
+pub(crate) fn nothing() -> Failure {
+    Failure::not_found("there is no such stream, or it has no media yet")
+}
+
+fn state_of(seen: Seen<Live>) -> Result<Arc<Live>, (Failure, Lifetime)> {
+    match seen {
+        Seen::Here(live) => Ok(live),
+        Seen::Absent => Err((nothing(), Lifetime::unknown())),
+        Seen::Loading | Seen::Unavailable => {
+            Err((Failure::unavailable("the store does not answer; try again"), Lifetime::unknown()))
+        }
+    }
+}
+
+fn playlist(text: &Text, lifetime: Lifetime, request: &Request<'_>) -> Response<Body> {
+    let is_gzip = reply::takes_gzip(request.headers);
+    let encoded = if is_gzip { &text.gzip } else { &text.plain };
+    let found = Found { content_type: PLAYLIST_TYPE, max_age: lifetime.of_playlist(), etag: &encoded.etag };
+    reply::playlist(&found, &encoded.bytes, is_gzip, request.headers)
+}
