@@ -3,6 +3,8 @@ import { bitrate, inSeconds } from '../site/figures.js';
 
 /** Milliseconds between two readings. */
 const READ_MS = 500;
+/** Milliseconds the frame rate is measured over. */
+const RATE_MS = 2_000;
 /** Readings the curve shows: a minute. */
 const CURVE_POINTS = 120;
 /** Seconds at the curve's top, at least. */
@@ -10,13 +12,14 @@ const CURVE_SECONDS_MIN = 3;
 
 /** What there is to know about the picture: how far behind live, how large, how smooth. */
 export class Figures {
-  /** Whether there is a picture to tell of. */
-  running = false;
+  #running = false;
   /** For the server's clock. @type {import('../mobz.js').Room | undefined} */
   room;
   #player;
   /** @type {number[]} */
   #latencies = [];
+  /** The last reading of how many frames were shown, and the rate between it and the one before. */
+  #shown = { at: 0, frames: 0, rate: 0 };
 
   /** @param {import('../site/player.js').Player} player */
   constructor(player) {
@@ -24,11 +27,21 @@ export class Figures {
     setInterval(() => this.#show(), READ_MS);
   }
 
+  /**
+   * Whether there is a picture to tell of.
+   * @param {boolean} running
+   */
+  set running(running) {
+    if (this.#running && !running) this.#clear();
+    this.#running = running;
+  }
+
   /** All figures, in seconds, pixels and bits a second; undefined where unknown. */
   read() {
     const { video, hls, latency, pictureDate, buffered } = this.#player;
     const quality = video.getVideoPlaybackQuality?.();
     const level = hls?.levels[hls.currentLevel];
+    const frames = quality?.totalVideoFrames ?? 0;
     return {
       position: video.currentTime,
       latency,
@@ -37,25 +50,33 @@ export class Figures {
       buffered,
       width: video.videoWidth,
       height: video.videoHeight,
-      frameRate: level?.frameRate,
+      frameRate: this.#rate(frames),
       codec: level?.videoCodec?.split('.')[0],
-      frames: quality?.totalVideoFrames ?? 0,
+      frames,
       dropped: quality?.droppedVideoFrames ?? 0,
       bandwidth: hls?.bandwidthEstimate,
       viewers: this.room?.viewers,
     };
   }
 
+  /**
+   * Frames shown a second, as measured over two seconds or so.
+   * @param {number} frames
+   */
+  #rate(frames) {
+    const at = performance.now();
+    const { at: before, frames: less } = this.#shown;
+    if (at - before >= RATE_MS) this.#shown = { at, frames, rate: less > 0 ? ((frames - less) * 1000) / (at - before) : 0 };
+    return Math.max(0, this.#shown.rate);
+  }
+
   #show() {
-    if (!this.running) {
-      if (this.#latencies.length > 0) this.#clear();
-      return;
-    }
+    if (!this.#running) return;
     const figures = this.read();
     // Without a date in the playlist, the player's own reckoning.
     const behind = figures.fromCapture ?? figures.latency;
     the('latency').textContent = inSeconds(behind);
-    the('latency-more').textContent = figures.latency === undefined ? '' : `player ${inSeconds(figures.latency)}`;
+    the('latency-more').textContent = figures.latency === undefined ? '' : `the player reckons ${inSeconds(figures.latency)}`;
     the('rendition').textContent = figures.width ? `${figures.width}×${figures.height}` : '–';
     the('rendition-more').textContent = [figures.frameRate ? `${Math.round(figures.frameRate)} fps` : '', figures.codec ?? ''].filter(Boolean).join(' · ');
     the('buffer').textContent = inSeconds(figures.buffered);
@@ -67,6 +88,7 @@ export class Figures {
 
   #clear() {
     this.#latencies = [];
+    this.#shown = { at: 0, frames: 0, rate: 0 };
     for (const id of ['latency', 'rendition', 'buffer', 'dropped', 'bandwidth']) the(id).textContent = '–';
     for (const id of ['latency-more', 'rendition-more', 'dropped-more']) the(id).textContent = '';
     for (const path of the('curve').querySelectorAll('path')) path.setAttribute('d', '');

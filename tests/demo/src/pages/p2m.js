@@ -150,7 +150,7 @@ function showEnd({ reason, error }) {
   const elsewhere = reason === 'replaced';
   show('closed');
   const title = elsewhere ? 'You watch in another tab' : error?.code === 'mode_mismatch' ? 'This room is not a stream' : reason === 'closed' ? 'The room was closed' : 'You cannot watch this';
-  const text = error?.message ?? (reason === 'refused' || elsewhere || reason === 'closed' ? '' : `The reason given: ${reason}`);
+  const text = error?.code === 'mode_mismatch' ? `${room} may be a call between two.` : error?.message ?? (reason === 'refused' || elsewhere || reason === 'closed' ? '' : `The reason given: ${reason}`);
   const action =
     error?.code === 'mode_mismatch'
       ? button({ label: 'Open the call', icon: 'camera', primary: true, href: `p2p.html?room=${room}` })

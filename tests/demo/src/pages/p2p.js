@@ -38,8 +38,8 @@ the('lobby-room').textContent = room;
 the('link').value = link;
 the('name').value = query.get('name') ?? localStorage.getItem('mobz-name') ?? '';
 document.title = `${room} · MobZ call`;
-copies(the('copy-link'), () => link, 'Link copied: send it to the other');
-copies(the('copy-link-lobby'), () => link, 'Link copied: send it to the other');
+copies(the('copy-link'), () => link, 'Link copied: send it to the other person');
+copies(the('copy-link-lobby'), () => link, 'Link copied: send it to the other person');
 the('link').addEventListener('focus', () => the('link').select());
 the('join').addEventListener('submit', (/** @type {Event} */ event) => {
   event.preventDefault();
@@ -159,7 +159,9 @@ async function flip(kind) {
   tellFlags();
 }
 
-const flags = () => ({ video: Boolean(tracks.video), audio: Boolean(tracks.audio?.enabled) });
+function flags() {
+  return { video: Boolean(tracks.video), audio: Boolean(tracks.audio?.enabled) };
+}
 
 function tellFlags() {
   // It is repeated with the next flip; the media itself says the same.
@@ -244,7 +246,9 @@ function begin(room) {
 }
 
 /** @param {import('../mobz.js').Participant | undefined} peer */
-const nameOf = (peer) => peer?.name || 'The other';
+function nameOf(peer) {
+  return peer?.name || 'The other person';
+}
 
 /**
  * @param {import('../mobz.js').Room} room
@@ -259,7 +263,7 @@ function show(room, call) {
   the('remote').hidden = !picture;
   the('remote-name').hidden = !picture;
   the('remote-name').textContent = nameOf(peer) + (peer?.audio ? '' : ' · muted');
-  the('stats').hidden = !seen;
+  the('stats').dataset.shown = String(seen);
 
   const status = the('status');
   const [tone, words] =
@@ -273,7 +277,7 @@ function show(room, call) {
   the('status-text').textContent = words;
 
   const banner =
-    room.state === 'reconnecting' ? 'The server is out of reach. The call goes on, and comes back by itself.'
+    room.state === 'reconnecting' ? 'The server is out of reach. Your call goes on meanwhile.'
     : peer?.away ? `${nameOf(peer)} lost the connection and may be right back.`
     : state === 'interrupted' ? 'The picture was interrupted. Finding a new way…'
     : undefined;
@@ -298,16 +302,16 @@ function note(state, peer, picture) {
   title.className = 'note-title';
   const text = document.createElement('p');
   if (state === 'waiting') {
-    title.textContent = 'Waiting for the other';
+    title.textContent = 'Waiting for the other person';
     text.textContent = 'Send the link to this room. The call starts as soon as it is opened.';
     const copy = button({ label: 'Copy link', icon: 'copy', primary: true });
-    copies(copy, () => link, 'Link copied: send it to the other');
+    copies(copy, () => link, 'Link copied: send it to the other person');
     const address = document.createElement('p');
     address.className = 'address';
     address.textContent = link;
     box.replaceChildren(rings(), title, text, address, copy);
   } else if (state === 'failed') {
-    title.textContent = 'No way to the other';
+    title.textContent = 'No way to the other person';
     text.textContent = 'The two networks let no media through. Leave and join again, or try another network.';
     box.replaceChildren(icon('warning'), title, text);
   } else {

@@ -2,7 +2,7 @@
 
 /** @param {number} bits a second */
 export function bitrate(bits) {
-  return bits >= 1_000_000 ? `${(bits / 1_000_000).toFixed(1)} Mbit/s` : `${Math.round(bits / 1000)} kbit/s`;
+  return bits >= 1_000_000 ? `${(bits / 1_000_000).toFixed(bits < 10_000_000 ? 1 : 0)} Mbit/s` : `${Math.round(bits / 1000)} kbit/s`;
 }
 
 /**
