@@ -33,6 +33,12 @@ impl Control {
         body
     }
 
+    /// `GET path`, where it is answered 200 with JSON.
+    pub async fn try_get(&self, path: &str) -> Option<Value> {
+        let (status, body) = self.call(Method::GET, path).await;
+        (status == StatusCode::OK).then_some(body)
+    }
+
     /// `DELETE path`, which must be answered 204.
     pub async fn delete(&self, path: &str) {
         let (status, body) = self.call(Method::DELETE, path).await;

@@ -71,7 +71,8 @@ async fn a_blocking_reload_returns_with_the_part_it_waits_for() {
     let mut ann = publisher(&stack, &fragments).await;
     let first = ann.request_data(part(), &fragments.parts[0]).await;
     let (msn, next) = (first["msn"].as_u64().unwrap(), first["part"].as_u64().unwrap() + 1);
-    let waiting = playlist(&stack, &format!("?_HLS_msn={msn}&_HLS_part={next}"));
+    let query = format!("?_HLS_msn={msn}&_HLS_part={next}");
+    let waiting = playlist(&stack, &query);
     let sending = async {
         tokio::time::sleep(std::time::Duration::from_millis(200)).await;
         ann.request_data(part(), &fragments.parts[1]).await

@@ -1,4 +1,5 @@
 //! End-to-end tests against real `mobzctl` processes, written from PROTOCOL.md and OPERATIONS.md.
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
 
 mod control;
 mod data;

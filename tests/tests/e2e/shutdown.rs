@@ -67,7 +67,7 @@ async fn a_client_that_does_not_answer_does_not_hold_up_the_end() {
 }
 
 async fn join(stack: &Stack, number: usize) -> Seat {
-    let user = if number % 2 == 0 { "ann" } else { "bob" };
+    let user = if number.is_multiple_of(2) { "ann" } else { "bob" };
     let mut client = stack.connect().await;
     let ack = client.join(&format!("room{}", number / 2), "p2p", user).await;
     Seat { client, ack }
