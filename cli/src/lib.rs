@@ -10,6 +10,8 @@ pub mod control;
 pub mod endpoint;
 pub mod error;
 pub mod exit;
+pub mod follow;
+pub mod keys;
 pub mod output;
 pub mod progress;
 pub mod sse;
