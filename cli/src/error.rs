@@ -73,6 +73,11 @@ impl Failure {
         &self.why
     }
 
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        &self.remedy
+    }
+
     /// Whether there is nothing to tell.
     pub fn is_silent(&self) -> bool {
         self.what.is_empty()

@@ -16,6 +16,7 @@ pub mod output;
 pub mod progress;
 pub mod sse;
 pub mod stack;
+pub mod wire;
 
 use std::process::ExitCode;
 

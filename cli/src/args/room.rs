@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use clap_complete::ArgValueCandidates;
 use mobz_core::id::{RoomId, UserId};
+use mobz_core::room::Mode;
 
 use crate::complete;
 
@@ -39,6 +40,16 @@ impl RoomMode {
             Self::P2p => "p2p",
             Self::P2m => "p2m",
             Self::M2m => "m2m",
+        }
+    }
+}
+
+impl From<RoomMode> for Mode {
+    fn from(mode: RoomMode) -> Self {
+        match mode {
+            RoomMode::P2p => Self::P2p,
+            RoomMode::P2m => Self::P2m,
+            RoomMode::M2m => Self::M2m,
         }
     }
 }

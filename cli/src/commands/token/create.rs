@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use mobz_core::room::{Grants, Mode};
+use mobz_core::room::Grants;
 use mobz_core::time::millis;
 use mobz_core::token::Keys;
 use serde::Serialize;
 
-use crate::args::room::RoomMode;
 use crate::args::token::{Create, Grant};
 use crate::endpoint::{Place, Where};
 use crate::error::{Failure, Result};
@@ -36,7 +35,7 @@ pub fn run(args: &Create, place: &Where, output: &Output) -> Result<Exit> {
     claims.sub.clone_from(&args.user);
     claims.room.clone_from(&args.room);
     claims.name.clone_from(&args.name);
-    claims.mode = args.mode.map(mode);
+    claims.mode = args.mode.map(Into::into);
     let token = keys.sign(key_id, &claims).map_err(|error| {
         Failure::failed("cannot sign the token", error.to_string(), "name one of the file's keys with --key-id")
     })?;
@@ -102,13 +101,6 @@ fn grants(list: &[Grant]) -> Grants {
     }
 }
 
-const fn mode(mode: RoomMode) -> Mode {
-    match mode {
-        RoomMode::P2p => Mode::P2p,
-        RoomMode::P2m => Mode::P2m,
-        RoomMode::M2m => Mode::M2m,
-    }
-}
 
 #[cfg(test)]
 mod tests {
