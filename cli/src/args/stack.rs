@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, ValueHint};
 
 use super::hls::duration;
 
@@ -100,10 +100,6 @@ pub struct Down {
 
 Exit code 0 also when nothing runs: `stacks` is empty then.")]
 pub struct Status {}
-
-/// The daemons of `launch`.
-#[derive(Debug, Subcommand)]
-pub enum Launch {}
 
 /// `doctor`.
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ pub mod room;
 pub mod signal;
 pub mod status;
 pub mod token;
+pub mod up;
 
 use std::future::Future;
 
@@ -25,6 +26,7 @@ use crate::output::Output;
 pub fn run(args: Args, output: &Output) -> Result<Exit> {
     let place = Where::from(&args.global);
     match args.command {
+        Command::Up(args) => up::run(*args, output),
         Command::Down(args) => down::run(&args, output),
         Command::Status(_) => status::run(output),
         Command::Context(verb) => context::run(verb, &args.global, output),
