@@ -40,7 +40,16 @@ pub struct Args {
 #[derive(Clone, Debug, ClapArgs)]
 pub struct Global {
     /// How data is printed on stdout
-    #[arg(long, short = 'o', global = true, value_enum, default_value_t, hide_possible_values = true, value_name = "table|json|yaml", help_heading = "Everywhere")]
+    #[arg(
+        long,
+        short = 'o',
+        global = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        value_name = "table|json|yaml",
+        help_heading = "Everywhere"
+    )]
     pub output: Format,
     /// No progress, hints or notices on stderr
     #[arg(long, short, global = true, help_heading = "Everywhere", conflicts_with = "verbose")]
@@ -50,13 +59,27 @@ pub struct Global {
     pub verbose: u8,
     /// Where to act: http(s)://… (control API) or redis(s)://… (the store); default: the context in
     /// use, else the local stack
-    #[arg(long, global = true, env = "MOBZ_ENDPOINT", value_name = "URL", help_heading = "Everywhere", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MOBZ_ENDPOINT",
+        value_name = "URL",
+        help_heading = "Everywhere",
+        hide_env_values = true
+    )]
     pub endpoint: Option<String>,
     /// The context to take the endpoint and its token from, instead of the one in use
     #[arg(long, global = true, env = "MOBZ_CONTEXT", value_name = "NAME", help_heading = "Everywhere", add = clap_complete::ArgValueCandidates::new(crate::complete::contexts))]
     pub context: Option<String>,
     /// The access token to show (grant admin for the control API)
-    #[arg(long, global = true, env = "MOBZ_TOKEN", value_name = "JWT", help_heading = "Everywhere", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "MOBZ_TOKEN",
+        value_name = "JWT",
+        help_heading = "Everywhere",
+        hide_env_values = true
+    )]
     pub token: Option<String>,
 }
 

@@ -64,10 +64,8 @@ pub fn rooms() -> Vec<CompletionCandidate> {
 /// Where the line that is being completed acts.
 fn place() -> Where {
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    Line::try_parse_from(words)
-        .map_or_else(|_| Where::default(), |line| Where {
-            endpoint: line.endpoint,
-            context: line.context,
-            token: line.token,
-        })
+    Line::try_parse_from(words).map_or_else(
+        |_| Where::default(),
+        |line| Where { endpoint: line.endpoint, context: line.context, token: line.token },
+    )
 }

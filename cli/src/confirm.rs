@@ -22,12 +22,16 @@ pub fn confirm(output: &Output, yes: bool, what: &str) -> Result<()> {
     let asked = write!(stderr, "{what}. Go ahead? [y/N] ").and_then(|()| stderr.flush());
     drop(stderr);
     let mut answer = String::new();
-    asked.and_then(|()| io::stdin().lock().read_line(&mut answer).map(drop)).map_err(|error| {
-        Failure::refused(format!("did not go ahead: {what}"), os(&error), "add --yes")
-    })?;
+    asked
+        .and_then(|()| io::stdin().lock().read_line(&mut answer).map(drop))
+        .map_err(|error| Failure::refused(format!("did not go ahead: {what}"), os(&error), "add --yes"))?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::refused(format!("did not go ahead: {what}"), "the answer was no", "answer y, or add --yes"))
+        Err(Failure::refused(
+            format!("did not go ahead: {what}"),
+            "the answer was no",
+            "answer y, or add --yes",
+        ))
     }
 }

@@ -128,8 +128,7 @@ fn write_private(path: &std::path::Path, text: &str) -> io::Result<()> {
         fs::create_dir_all(folder)?;
     }
     let draft = path.with_extension(format!("yaml.{}", std::process::id()));
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     fs::rename(&draft, path)
@@ -141,7 +140,8 @@ mod tests {
 
     #[test]
     fn the_file_reads_as_it_is_written() {
-        let text = "current: prod\ncontexts:\n  prod:\n    endpoint: https://mobz.example.org\n    key: k1:s3cret\n";
+        let text =
+            "current: prod\ncontexts:\n  prod:\n    endpoint: https://mobz.example.org\n    key: k1:s3cret\n";
         let contexts: Contexts = serde_yaml::from_str(text).unwrap();
         assert_eq!(contexts.get("prod").unwrap().key.as_deref(), Some("k1:s3cret"));
         assert_eq!(serde_yaml::to_string(&contexts).unwrap(), text);

@@ -33,7 +33,11 @@ impl Client {
             .user_agent(concat!("mobzctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
-                Failure::failed("cannot make an HTTP client", chain(&error), "check the TLS roots of this machine")
+                Failure::failed(
+                    "cannot make an HTTP client",
+                    chain(&error),
+                    "check the TLS roots of this machine",
+                )
             })?;
         Ok(Self { http, base, token })
     }
@@ -74,10 +78,8 @@ impl Client {
     /// `GET /v1/events`: one connection's events, those after `last` first.
     pub async fn events(&self, last: Option<u64>) -> Result<BoxStream<'static, Result<Event>>> {
         let what = "cannot follow events";
-        let mut request = self
-            .http
-            .get(self.url(&["v1", "events"], &[]))
-            .header("accept", "text/event-stream");
+        let mut request =
+            self.http.get(self.url(&["v1", "events"], &[])).header("accept", "text/event-stream");
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }

@@ -114,7 +114,11 @@ impl Place {
         let mut url = self.url.clone();
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
         if url.set_scheme(scheme).is_err() {
-            return Err(Failure::usage("cannot join a room", "the endpoint's URL is odd", "name --signal-url"));
+            return Err(Failure::usage(
+                "cannot join a room",
+                "the endpoint's URL is odd",
+                "name --signal-url",
+            ));
         }
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().push("signal");
@@ -154,11 +158,8 @@ fn local() -> (Context, String) {
     let stack = stacks.iter().find(|stack| stack.port == PORT_BASE).or(stacks.first());
     match stack {
         Some(stack) => {
-            let context = Context {
-                endpoint: stack.control.clone(),
-                keys: stack.keys.clone(),
-                ..Context::default()
-            };
+            let context =
+                Context { endpoint: stack.control.clone(), keys: stack.keys.clone(), ..Context::default() };
             (context, "the stack on this machine".to_owned())
         }
         None => {

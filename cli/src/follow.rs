@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn a_change_is_one_object_with_its_order_first() {
         let change =
-            Change::read(event(r#"{"user":"ann","room":"demo","at":"2026-01-01T00:00:00Z","seq":7}"#)).unwrap();
+            Change::read(event(r#"{"user":"ann","room":"demo","at":"2026-01-01T00:00:00Z","seq":7}"#))
+                .unwrap();
         assert_eq!(change.seq, Some(7));
         assert!(change.is_of(&"demo".parse().unwrap()));
         let line = change.line(&Output::new(Format::Json, true, 0));

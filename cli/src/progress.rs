@@ -18,7 +18,8 @@ pub struct Progress {
 impl Progress {
     /// A spinner that says what is waited for.
     pub fn waiting(output: &Output, text: impl Into<String>) -> Self {
-        let target = if output.is_live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target =
+            if output.is_live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
             bar.set_style(style);

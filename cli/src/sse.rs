@@ -91,8 +91,10 @@ mod tests {
     #[test]
     fn events_come_whole_however_the_bytes_are_cut() {
         let mut parser = Parser::default();
-        let events =
-            all(&mut parser, "event: room.created\nid: 7\ndata: {\"a\":1}\n\n: still here\r\n\r\ndata:x\rdata: y\r\r");
+        let events = all(
+            &mut parser,
+            "event: room.created\nid: 7\ndata: {\"a\":1}\n\n: still here\r\n\r\ndata:x\rdata: y\r\r",
+        );
         assert_eq!(
             events,
             [

@@ -93,8 +93,12 @@ pub fn hold(stack: &Stack) -> io::Result<Held> {
 /// The stacks that live, the lowest port first; leftovers of dead ones are removed.
 pub fn living() -> Vec<Stack> {
     let Some(entries) = folder().and_then(|folder| fs::read_dir(folder).ok()) else { return Vec::new() };
-    let mut stacks: Vec<Stack> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| is_state(path)).filter_map(|path| look(&path)).collect();
+    let mut stacks: Vec<Stack> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_state(path))
+        .filter_map(|path| look(&path))
+        .collect();
     stacks.sort_by_key(|stack| stack.port);
     stacks
 }

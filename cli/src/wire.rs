@@ -221,16 +221,21 @@ pub fn refusal(what: &str, error: &Value) -> Failure {
     let code = error["code"].as_str().unwrap_or("internal");
     let message = error["message"].as_str().unwrap_or("the server gave no reason");
     let (exit, remedy) = match code {
-        "unauthorized" => {
-            (Exit::Refused, "give a token of this room with --token (`mobzctl token create --room … --user …`)")
-        }
+        "unauthorized" => (
+            Exit::Refused,
+            "give a token of this room with --token (`mobzctl token create --room … --user …`)",
+        ),
         "forbidden" => (Exit::Refused, "use a token with the grant it takes"),
         "room_full" | "publishers_full" => {
             (Exit::Refused, "see who is there with `mobzctl room inspect`, or choose another room")
         }
-        "mode_mismatch" => (Exit::Refused, "see the room's mode with `mobzctl room list`, or choose another room"),
+        "mode_mismatch" => {
+            (Exit::Refused, "see the room's mode with `mobzctl room list`, or choose another room")
+        }
         "resume_failed" => (Exit::Refused, "join anew, without --resume"),
-        "no_such_room" | "no_such_user" | "not_found" => (Exit::NotFound, "see what is there with `mobzctl room list`"),
+        "no_such_room" | "no_such_user" | "not_found" => {
+            (Exit::NotFound, "see what is there with `mobzctl room list`")
+        }
         "timeout" => (Exit::TimedOut, "try again"),
         "internal" => (Exit::Failed, "try again; `mobzctl doctor` and the daemon's log say more"),
         _ => (Exit::Refused, "do as the message says"),

@@ -69,7 +69,10 @@ fn stop(stack: &Stack, timeout: Duration, output: &Output) -> Result<()> {
             return Err(Failure::timed_out(
                 what,
                 format!("process {} was told to end and still runs", stack.pid),
-                format!("wait longer with --timeout, look into its log, or end it with `kill -9 {}`", stack.pid),
+                format!(
+                    "wait longer with --timeout, look into its log, or end it with `kill -9 {}`",
+                    stack.pid
+                ),
             ));
         }
         sleep(LOOK_INTERVAL);

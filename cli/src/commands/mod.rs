@@ -46,7 +46,11 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| {
         signal(kind).map_err(|error| {
-            Failure::failed("cannot listen for signals", crate::error::os(&error), "check the limits of this machine")
+            Failure::failed(
+                "cannot listen for signals",
+                crate::error::os(&error),
+                "check the limits of this machine",
+            )
         })
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -62,7 +66,11 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
 /// Runs a client command; what it left running ends with it.
 fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::failed("cannot start", crate::error::os(&error), "check the limits of this machine (ulimit -a)")
+        Failure::failed(
+            "cannot start",
+            crate::error::os(&error),
+            "check the limits of this machine (ulimit -a)",
+        )
     })?;
     let done = runtime.block_on(command);
     // A read of stdin that nobody waits for any more must not hold the process.

@@ -44,12 +44,13 @@ pub async fn run(args: Signal, place: &Where, output: &Output) -> Result<Exit> {
     let beat = session.joined(&mut socket).await?;
     let exit = session.talk(&mut socket, beat).await?;
     let mut printed = Ok(());
-    socket.leave(|text, value| {
-        if printed.is_ok() {
-            printed = session.print(&text, &value);
-        }
-    })
-    .await;
+    socket
+        .leave(|text, value| {
+            if printed.is_ok() {
+                printed = session.print(&text, &value);
+            }
+        })
+        .await;
     printed.map(|()| exit)
 }
 
@@ -176,14 +177,15 @@ impl Session<'_> {
 
     fn ended(&self, ending: &Ending) -> Failure {
         match &self.kicked {
-            Some(reason) => Failure::refused(what(self.args), format!("kicked: {reason}"), "ask the room's owner"),
+            Some(reason) => {
+                Failure::refused(what(self.args), format!("kicked: {reason}"), "ask the room's owner")
+            }
             None => ending.failure(&what(self.args)),
         }
     }
 
     fn unanswered(&self) -> Failure {
-        let ids: Vec<&str> =
-            self.pending.iter().map(String::as_str).filter(|id| *id != LAST_ID).collect();
+        let ids: Vec<&str> = self.pending.iter().map(String::as_str).filter(|id| *id != LAST_ID).collect();
         Failure::timed_out(
             "not everything was answered",
             if ids.is_empty() {

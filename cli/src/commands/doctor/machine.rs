@@ -134,7 +134,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_tool_that_is_not_there_is_a_warning_with_its_remedy() {
-        let tool = Tool { names: &["no-such-tool-here"], version: "", needed_for: "nothing", remedy: "make it" };
+        let tool =
+            Tool { names: &["no-such-tool-here"], version: "", needed_for: "nothing", remedy: "make it" };
         let check = look(&tool).await;
         assert_eq!((check.verdict, check.remedy.as_deref()), (Verdict::Warn, Some("make it")));
     }

@@ -103,8 +103,12 @@ mod tests {
 
     #[test]
     fn a_check_is_a_line_and_its_remedy_stands_below_it() {
-        let checks = [Check::ok("ffmpeg", "version 5.1"), Check::fail("ports", "7880 is taken", "use --port-base")];
+        let checks =
+            [Check::ok("ffmpeg", "version 5.1"), Check::fail("ports", "7880 is taken", "use --port-base")];
         let text = table(&Output::new(Format::Json, true, 0), &checks);
-        assert_eq!(text, "ok    ffmpeg  version 5.1\nfail  ports   7880 is taken\n              use --port-base");
+        assert_eq!(
+            text,
+            "ok    ffmpeg  version 5.1\nfail  ports   7880 is taken\n              use --port-base"
+        );
     }
 }

@@ -103,7 +103,9 @@ async fn bind(url: &str) -> io::Result<String> {
         socket.send(&request).await?;
         match timeout(STUN_TIMEOUT, socket.recv(&mut answer)).await {
             Ok(Ok(length)) if answer[..length].get(8..20) == Some(&transaction[..]) => {
-                return Ok(mapped_address(&answer[..length]).unwrap_or_else(|| "an unnamed address".to_owned()));
+                return Ok(
+                    mapped_address(&answer[..length]).unwrap_or_else(|| "an unnamed address".to_owned())
+                );
             }
             Ok(Ok(_)) | Err(_) => {}
             Ok(Err(error)) => return Err(error),
@@ -171,7 +173,10 @@ mod tests {
         });
         let check = stun(&format!("turn:127.0.0.1:{port}")).await;
         answering.await.unwrap();
-        assert_eq!((check.verdict, check.detail.as_str()), (Verdict::Ok, "answers; sees this machine as 192.0.2.1:32853"));
+        assert_eq!(
+            (check.verdict, check.detail.as_str()),
+            (Verdict::Ok, "answers; sees this machine as 192.0.2.1:32853")
+        );
     }
 
     #[tokio::test]

@@ -67,7 +67,6 @@ fn table(output: &Output, rooms: &[Value]) -> String {
             age(room["createdAt"].as_str().unwrap_or("-")),
         ]
     });
-    let heading =
-        ["ROOM", "MODE", "OWNER", "PARTICIPANTS", "PUBLISHERS", "VIEWERS", "STATIONS", "AGE"];
+    let heading = ["ROOM", "MODE", "OWNER", "PARTICIPANTS", "PUBLISHERS", "VIEWERS", "STATIONS", "AGE"];
     output.table(heading, rows.collect())
 }

@@ -37,7 +37,11 @@ pub fn run(args: &Create, place: &Where, output: &Output) -> Result<Exit> {
     claims.name.clone_from(&args.name);
     claims.mode = args.mode.map(Into::into);
     let token = keys.sign(key_id, &claims).map_err(|error| {
-        Failure::failed("cannot sign the token", error.to_string(), "name one of the file's keys with --key-id")
+        Failure::failed(
+            "cannot sign the token",
+            error.to_string(),
+            "name one of the file's keys with --key-id",
+        )
     })?;
     let ends = i64::try_from(claims.exp).ok().and_then(|secs| jiff::Timestamp::from_second(secs).ok());
     let made = Made { token, key_id, expires_at: ends.map(|ends| ends.to_string()).unwrap_or_default() };
@@ -100,7 +104,6 @@ fn grants(list: &[Grant]) -> Grants {
         admin: has(Grant::Admin),
     }
 }
-
 
 #[cfg(test)]
 mod tests {

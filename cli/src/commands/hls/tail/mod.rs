@@ -89,9 +89,9 @@ async fn open(args: &Tail, place: &Where, output: &Output) -> Result<(Player, Me
             let url = find(args, place).await?;
             let mut player = Player::open(url, args.track.as_ref().map(AsRef::as_ref)).await?;
             let media = player.reload(None).await?;
-            Ok((player, media))
+            Ok::<_, Failure>((player, media))
         };
-        let failure: Failure = match found.await {
+        let failure = match found.await {
             Ok(found) => return Ok(found),
             Err(failure) if failure.exit() != Exit::NotFound || args.wait.is_none() => return Err(failure),
             Err(failure) => failure,
@@ -132,7 +132,9 @@ async fn find(args: &Tail, place: &Where) -> Result<Url> {
     };
     // A stream outlives its room; in a stack of this machine the origin is known.
     let control = Place::find(place)?.url;
-    let local = stack::living().into_iter().find(|stack| stack.control.parse::<Url>().ok().as_ref() == Some(&control));
+    let local = stack::living()
+        .into_iter()
+        .find(|stack| stack.control.parse::<Url>().ok().as_ref() == Some(&control));
     match local {
         Some(stack) => parse(&what, &format!("{}/hls/{room}/index.m3u8", stack.origin)),
         None => Err(failure),
@@ -141,7 +143,11 @@ async fn find(args: &Tail, place: &Where) -> Result<Url> {
 
 fn parse(what: &str, url: &str) -> Result<Url> {
     url.parse().map_err(|error| {
-        Failure::failed(what, format!("the playback URL {url} is no URL: {error}"), "correct the daemon's --origin-url")
+        Failure::failed(
+            what,
+            format!("the playback URL {url} is no URL: {error}"),
+            "correct the daemon's --origin-url",
+        )
     })
 }
 
@@ -166,14 +172,24 @@ impl<'a> TailState<'a> {
             None => None,
             Some(path) => Some(File::create(path).await.map_err(|error| unwritable(args, &error))?),
         };
-        let low_latency = !media.open.is_empty() || media.segments.iter().any(|segment| !segment.parts.is_empty());
+        let low_latency =
+            !media.open.is_empty() || media.segments.iter().any(|segment| !segment.parts.is_empty());
         let in_open = media.open.iter().rposition(|part| part.independent);
         let next = match (in_open, media.segments.last()) {
             (Some(part), _) => (media.open_msn, part as u64),
             (None, Some(last)) => (last.msn, 0),
             (None, None) => (media.open_msn, 0),
         };
-        Ok(Self { args, output, next, low_latency, segment_bytes: (next.1 == 0).then_some(0), shown: 0, file, map: None })
+        Ok(Self {
+            args,
+            output,
+            next,
+            low_latency,
+            segment_bytes: (next.1 == 0).then_some(0),
+            shown: 0,
+            file,
+            map: None,
+        })
     }
 
     /// Shows what is new; tells whether that was enough.
@@ -184,11 +200,14 @@ impl<'a> TailState<'a> {
             self.output.note(&format!("missed segments {} to {}", self.next.0, first - 1));
             self.next = (first, 0);
         }
-        for segment in media.segments.iter().filter(|segment| segment.msn >= self.next.0) {
+        let new_from = self.next.0;
+        for segment in media.segments.iter().filter(|segment| segment.msn >= new_from) {
             let mut begins = segment.time;
             for (index, part) in (0..).zip(&segment.parts) {
                 let ends = begins.and_then(|time| time.checked_add(span(part.duration)).ok());
-                if index >= self.next.1 && self.part(player, segment.msn, index, part, ends, segment.map.as_ref()).await? {
+                if index >= self.next.1
+                    && self.part(player, segment.msn, index, part, ends, segment.map.as_ref()).await?
+                {
                     return Ok(true);
                 }
                 begins = ends;
@@ -303,7 +322,11 @@ impl<'a> TailState<'a> {
 
 fn unwritable(args: &Tail, error: &std::io::Error) -> Failure {
     let path = args.bytes.as_deref().unwrap_or_else(|| "the file".as_ref());
-    Failure::failed(format!("cannot write {}", path.display()), os(error), "choose another place with --bytes")
+    Failure::failed(
+        format!("cannot write {}", path.display()),
+        os(error),
+        "choose another place with --bytes",
+    )
 }
 
 fn since(seen: Timestamp, before: Option<Timestamp>) -> Option<i64> {
@@ -315,7 +338,8 @@ fn words(output: &Output, line: &Line) -> String {
     let clock = line.at.split('T').nth(1).unwrap_or(&line.at).trim_end_matches('Z');
     let name = line.part.map_or_else(|| line.msn.to_string(), |part| format!("{}.{part}", line.msn));
     let bytes = line.size.map_or_else(|| "-".to_owned(), size);
-    let mut text = format!("{}  {:<7}  {name:>8}  {:.3} s  {bytes:>10}", output.dim(clock), line.kind, line.duration);
+    let mut text =
+        format!("{}  {:<7}  {name:>8}  {:.3} s  {bytes:>10}", output.dim(clock), line.kind, line.duration);
     if line.gap {
         text.push_str("  gap");
     }

@@ -46,7 +46,11 @@ impl Player {
             .user_agent(concat!("mobzctl/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
-                Failure::failed("cannot make an HTTP client", chain(&error), "check the TLS roots of this machine")
+                Failure::failed(
+                    "cannot make an HTTP client",
+                    chain(&error),
+                    "check the TLS roots of this machine",
+                )
             })?;
         let mut player = Self { http, url, target_duration: TARGET_ASSUMED };
         let text = player.text(player.url.clone()).await?;
@@ -127,13 +131,11 @@ impl Player {
             }
             let failure = match request.send().await {
                 Ok(response) if response.status().is_success() => return Ok(response),
-                Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => {
-                    Failure::unreachable(
-                        format!("cannot fetch {url}"),
-                        "the server had nothing new for three target durations",
-                        "see whether the publisher still sends: `mobzctl room inspect`",
-                    )
-                }
+                Ok(response) if response.status() == StatusCode::SERVICE_UNAVAILABLE => Failure::unreachable(
+                    format!("cannot fetch {url}"),
+                    "the server had nothing new for three target durations",
+                    "see whether the publisher still sends: `mobzctl room inspect`",
+                ),
                 Ok(response) => return Err(refused(&url, response.status())),
                 Err(error) => broken(&url, &error),
             };

@@ -72,7 +72,9 @@ pub fn variants(text: &str) -> Option<Vec<String>> {
     let mut uris = Vec::new();
     while let Some(line) = lines.next() {
         if line.starts_with("#EXT-X-STREAM-INF:") {
-            uris.extend(lines.by_ref().find(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned));
+            uris.extend(
+                lines.by_ref().find(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned),
+            );
         } else if line.starts_with("#EXTINF:") || line.starts_with("#EXT-X-TARGETDURATION:") {
             return None;
         } else if let Some(attributes) = line.strip_prefix("#EXT-X-MEDIA:") {
@@ -141,7 +143,8 @@ impl Reader {
             "EXT-X-PART" => {
                 let mut part = attributes(value);
                 let duration = number("DURATION", part.get("DURATION").map_or("", String::as_str))?;
-                let yes = |key: &str, part: &BTreeMap<String, String>| part.get(key).is_some_and(|v| v == "YES");
+                let yes =
+                    |key: &str, part: &BTreeMap<String, String>| part.get(key).is_some_and(|v| v == "YES");
                 let (independent, gap) = (yes("INDEPENDENT", &part), yes("GAP", &part));
                 let resource = self.resource(&mut part).ok_or("a part has no URI")?;
                 self.parts.push(Part { duration, independent, gap, resource });
@@ -249,7 +252,10 @@ mod tests {
     fn a_playlist_is_read_with_its_parts_and_its_open_segment() {
         let media = media(PLAYLIST).unwrap();
         assert!(media.can_block_reload && !media.ended);
-        assert_eq!(media.segments.iter().map(|s| (s.msn, s.parts.len(), s.gap)).collect::<Vec<_>>(), [(7, 2, false), (8, 0, true)]);
+        assert_eq!(
+            media.segments.iter().map(|s| (s.msn, s.parts.len(), s.gap)).collect::<Vec<_>>(),
+            [(7, 2, false), (8, 0, true)]
+        );
         assert_eq!(media.open_msn, 9);
         assert_eq!(media.open[0].resource, Resource { uri: "a,b=c.m4s".into(), range: Some((10, 5)) });
         assert!(media.open[0].independent);
