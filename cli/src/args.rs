@@ -92,6 +92,9 @@ pub enum Command {
     Down(stack::Down),
     /// Show the stacks that run on this machine
     Status(stack::Status),
+    /// Run one daemon in the foreground, as the containers run it
+    #[command(subcommand)]
+    Launch(stack::Launch),
     /// Choose which endpoint the other commands act on
     #[command(subcommand)]
     Context(context::Context),

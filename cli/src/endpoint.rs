@@ -1,11 +1,21 @@
 //! Where a command acts: `--endpoint`, `MOBZ_ENDPOINT`, the context in use, the local stack; in this order.
 
-use futures_util::stream::BoxStream;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::stream::{BoxStream, unfold};
 use mobz_core::id::{RoomId, UserId};
-use mobz_core::room::Grants;
+use mobz_core::room::{Grants, Mode};
+use mobz_core::settings::Settings;
+use mobz_core::store::Event;
 use mobz_core::token::Keys;
+use mobz_runtime::clock;
+use mobz_runtime::control::{Control, ControlError, Time};
+use mobz_runtime::node::Node;
 use reqwest::Url;
-use serde_json::Value;
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::args::Global;
 use crate::args::stack::PORT_BASE;
@@ -179,24 +189,45 @@ fn parse(text: &str) -> Result<Url> {
     })
 }
 
+/// How many events are read from a store at once.
+const EVENTS_BATCH_MAX: usize = 256;
+/// How long one read of a store waits for the next event.
+const EVENTS_WAIT: Duration = Duration::from_secs(5);
+
 /// An endpoint that can be asked.
 #[derive(Clone, Debug)]
 pub enum Endpoint {
     /// A control API.
     Http(Client),
+    /// A store, on which the control API's own operations are done here.
+    Store(Control),
 }
 
 impl Endpoint {
     /// Opens the endpoint that was named, or the one in use.
     pub async fn open(place: &Where) -> Result<Self> {
         let place = Place::find(place)?;
-        Ok(Self::Http(Client::new(place.url.clone(), place.admin_token()?)?))
+        if !place.is_store {
+            return Ok(Self::Http(Client::new(place.url.clone(), place.admin_token()?)?));
+        }
+        let store = mobz_store::open(Some(place.url.as_str())).await.map_err(|error| {
+            Failure::unreachable(
+                format!("cannot use the store {}", place.shown()),
+                error.to_string(),
+                "start it, or correct --endpoint; `mobzctl doctor` checks it",
+            )
+        })?;
+        Ok(Self::Store(Control::new(Node::new(clock::node_id(), Settings::default(), store))))
     }
 
     /// A page of rooms, as `GET /v1/rooms` answers.
-    pub async fn rooms(&self, mode: Option<&str>, cursor: Option<&str>, limit: usize) -> Result<Value> {
+    pub async fn rooms(&self, mode: Option<Mode>, cursor: Option<&str>, limit: usize) -> Result<Value> {
         match self {
-            Self::Http(client) => client.rooms(mode, cursor, limit).await,
+            Self::Http(client) => client.rooms(mode.map(Mode::as_str), cursor, limit).await,
+            Self::Store(control) => {
+                let page = control.rooms(mode, cursor, Some(limit)).await;
+                value(page.map_err(|error| refused("cannot list rooms", &error))?)
+            }
         }
     }
 
@@ -204,6 +235,10 @@ impl Endpoint {
     pub async fn room(&self, room: &RoomId) -> Result<Value> {
         match self {
             Self::Http(client) => client.room(room).await,
+            Self::Store(control) => {
+                let detail = control.room(room).await;
+                value(detail.map_err(|error| refused(&format!("cannot inspect room {room}"), &error))?)
+            }
         }
     }
 
@@ -211,6 +246,10 @@ impl Endpoint {
     pub async fn close(&self, room: &RoomId) -> Result<()> {
         match self {
             Self::Http(client) => client.close(room).await,
+            Self::Store(control) => control
+                .close(room)
+                .await
+                .map_err(|error| refused(&format!("cannot close room {room}"), &error)),
         }
     }
 
@@ -218,6 +257,10 @@ impl Endpoint {
     pub async fn kick(&self, room: &RoomId, user: &UserId, reason: Option<&str>) -> Result<()> {
         match self {
             Self::Http(client) => client.kick(room, user, reason).await,
+            Self::Store(control) => control
+                .kick(room, user, reason.map(str::to_owned))
+                .await
+                .map_err(|error| refused(&format!("cannot kick {user} from room {room}"), &error)),
         }
     }
 
@@ -225,7 +268,62 @@ impl Endpoint {
     pub async fn events(&self, last: Option<u64>) -> Result<BoxStream<'static, Result<sse::Event>>> {
         match self {
             Self::Http(client) => client.events(last).await,
+            Self::Store(control) => {
+                let failed = |error: &ControlError| refused("cannot follow events", error);
+                // Where the log ends now, so that nothing before the first read is missed.
+                let from = match last {
+                    Some(last) => last,
+                    None => control.events(None, 1, Duration::ZERO).await.map_err(|error| failed(&error))?.1,
+                };
+                let start = (control.clone(), Some(from), VecDeque::new());
+                let stream = unfold(start, move |(control, mut from, mut waiting)| async move {
+                    loop {
+                        if let Some(event) = waiting.pop_front() {
+                            return Some((Ok(told(&event)), (control, from, waiting)));
+                        }
+                        match control.events(from, EVENTS_BATCH_MAX, EVENTS_WAIT).await {
+                            Ok((events, next)) => (waiting, from) = (events.into(), Some(next)),
+                            Err(error) => return Some((Err(failed(&error)), (control, from, waiting))),
+                        }
+                    }
+                });
+                Ok(stream.boxed())
+            }
         }
+    }
+}
+
+/// An event of a store in the form in which the control API tells it.
+fn told(event: &Event) -> sse::Event {
+    let mut data: Map<String, Value> = serde_json::from_str(&event.data).unwrap_or_default();
+    data.insert("at".to_owned(), Time(event.at).to_string().into());
+    data.insert("seq".to_owned(), event.seq.into());
+    sse::Event {
+        id: Some(event.seq.to_string()),
+        name: event.name.clone(),
+        data: Value::Object(data).to_string(),
+    }
+}
+
+fn value(answer: impl Serialize) -> Result<Value> {
+    serde_json::to_value(answer).map_err(|error| {
+        Failure::failed("cannot read the store's answer", error.to_string(), "report this as a bug")
+    })
+}
+
+fn refused(what: &str, error: &ControlError) -> Failure {
+    match error {
+        ControlError::NoSuchRoom(_) => {
+            Failure::not_found(what, error.to_string(), "see what is there with `mobzctl room list`")
+        }
+        ControlError::NoSuchUser { .. } => {
+            Failure::not_found(what, error.to_string(), "see who is there with `mobzctl room inspect`")
+        }
+        ControlError::Node(_) => Failure::unreachable(
+            what,
+            error.to_string(),
+            "check the store with `mobzctl doctor`, then try again",
+        ),
     }
 }
 

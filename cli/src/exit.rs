@@ -25,6 +25,23 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All there are.
+    const ALL: [Self; 8] = [
+        Self::Done,
+        Self::Failed,
+        Self::Usage,
+        Self::NotFound,
+        Self::Refused,
+        Self::TimedOut,
+        Self::Unreachable,
+        Self::Interrupted,
+    ];
+
+    /// The outcome that a process of this tool told by its exit code.
+    pub fn from_code(code: i32) -> Option<Self> {
+        Self::ALL.into_iter().find(|exit| i32::from(exit.code()) == code)
+    }
+
     /// The number the shell sees.
     pub const fn code(self) -> u8 {
         self as u8
@@ -43,17 +60,7 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_the_contract() {
-        let codes = [
-            Exit::Done,
-            Exit::Failed,
-            Exit::Usage,
-            Exit::NotFound,
-            Exit::Refused,
-            Exit::TimedOut,
-            Exit::Unreachable,
-            Exit::Interrupted,
-        ]
-        .map(Exit::code);
+        let codes = Exit::ALL.map(Exit::code);
         assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130]);
     }
 }

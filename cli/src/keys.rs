@@ -30,9 +30,14 @@ pub fn from_text(text: &str) -> Result<Keys> {
     Keys::parse(text).map_err(|error| Failure::failed("cannot use the keys", error.to_string(), REMEDY))
 }
 
-/// The keys in `MOBZ_KEYS`, if it is set.
+/// The keys in `MOBZ_KEYS`, else those of the file that `MOBZ_KEYS_FILE` names, if either is set.
 pub fn from_environment() -> Result<Option<Keys>> {
-    std::env::var("MOBZ_KEYS").ok().filter(|text| !text.is_empty()).map(|text| from_text(&text)).transpose()
+    let set = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
+    match (set("MOBZ_KEYS"), set("MOBZ_KEYS_FILE")) {
+        (Some(list), _) => from_text(&list).map(Some),
+        (None, Some(path)) => from_file(Path::new(&path)).map(Some),
+        (None, None) => Ok(None),
+    }
 }
 
 /// Claims that end `ttl` from now and allow `grants`; the rest is up to the caller.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueHint};
 use clap_complete::ArgValueCandidates;
 use mobz_core::id::{RoomId, TrackId, UserId};
+use mobz_runtime::config::duration;
 
 use crate::complete;
 
@@ -84,40 +85,4 @@ pub struct Tail {
     /// Wait this long for a stream that is not there yet; exit code 5 when it does not come
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,
-}
-
-/// A duration as people write it: `500ms`, `10s`, `5m`, `1h`, `2d`; a bare number is seconds.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let millis = match unit {
-        "ms" => 1,
-        "" | "s" => 1000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        _ => 0,
-    };
-    number
-        .parse::<u64>()
-        .ok()
-        .filter(|_| millis > 0)
-        .and_then(|number| number.checked_mul(millis))
-        .map(Duration::from_millis)
-        .ok_or_else(|| "write a time as 500ms, 10s, 5m, 1h or 2d".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_read_as_people_write_them() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("10"), Ok(Duration::from_secs(10)));
-        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        assert!(duration("h").is_err());
-        assert!(duration("1 fortnight").is_err());
-        assert!(duration("99999999999999999999d").is_err());
-    }
 }

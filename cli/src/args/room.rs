@@ -33,17 +33,6 @@ pub enum RoomMode {
     M2m,
 }
 
-impl RoomMode {
-    /// Its name on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::P2p => "p2p",
-            Self::P2m => "p2m",
-            Self::M2m => "m2m",
-        }
-    }
-}
-
 impl From<RoomMode> for Mode {
     fn from(mode: RoomMode) -> Self {
         match mode {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use clap_complete::ArgValueCandidates;
 use mobz_core::id::{RoomId, UserId};
+use mobz_runtime::config::duration;
 
-use super::hls::duration;
 use super::room::RoomMode;
 use crate::complete;
 

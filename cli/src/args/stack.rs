@@ -1,11 +1,12 @@
 //! `up`, `down`, `status`, `launch` and `doctor`.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
-
-use super::hls::duration;
+use clap::{Args, Subcommand, ValueHint};
+use mobz_runtime::config::{Common, duration};
+use mobz_signaling::ClientSettings;
 
 /// The port of signaling in a stack of this machine; the origin and the demo site have the next two.
 pub const PORT_BASE: u16 = 7880;
@@ -26,42 +27,18 @@ pub struct Up {
     /// How many munits (group calls); this version has none
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub munits: u32,
-    /// Keep state in this Redis instead of in memory
-    #[arg(long, env = "MOBZ_REDIS", value_name = "URL", hide_env_values = true)]
-    pub redis: Option<String>,
-    /// Require tokens signed by these keys (YAML `keyId: secret`, or MOBZ_KEYS)
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub keys: Option<PathBuf>,
+    /// Where signaling listens, if not at the first port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
     /// Start a TURN server too (coturn, on loopback), where it is installed
     #[arg(long, conflicts_with_all = ["turn", "turn_secret_file"])]
     pub turn_server: bool,
-    /// An ICE server that clients are told of
-    #[arg(long, value_name = "URL")]
-    pub ice_server: Vec<String>,
-    /// A TURN server that clients get credentials for
-    #[arg(long, value_name = "URL", requires = "turn_secret_file")]
-    pub turn: Vec<String>,
-    /// The file of its secret
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "turn")]
-    pub turn_secret_file: Option<PathBuf>,
-    /// How long those credentials are good
-    #[arg(long, value_name = "TIME")]
-    pub turn_ttl: Option<String>,
-    /// How often clients say that they are there
-    #[arg(long, value_name = "TIME")]
-    pub heartbeat_interval: Option<String>,
-    /// After how long without a word they are gone
-    #[arg(long, value_name = "TIME")]
-    pub heartbeat_timeout: Option<String>,
-    /// How long a lost connection may come back
-    #[arg(long, value_name = "TIME")]
-    pub resume_grace: Option<String>,
-    /// How far back a stream can be played
-    #[arg(long, value_name = "TIME")]
-    pub window: Option<String>,
-    /// Playback needs a token too
-    #[arg(long)]
-    pub private_playback: bool,
+    /// What all daemons have.
+    #[command(flatten)]
+    pub common: Common,
+    /// What clients are told and held to.
+    #[command(flatten)]
+    pub clients: ClientSettings,
     /// Return when it is ready; it goes on in the background
     #[arg(long)]
     pub detach: bool,
@@ -100,6 +77,26 @@ pub struct Down {
 
 Exit code 0 also when nothing runs: `stacks` is empty then.")]
 pub struct Status {}
+
+/// The daemons of `launch`.
+#[derive(Debug, Subcommand)]
+pub enum Launch {
+    /// Signaling: WebSocket for clients, and the control API
+    Signaling(Box<LaunchSignaling>),
+}
+
+/// `launch signaling`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mobzctl launch signaling --listen 0.0.0.0:7880 --redis redis://127.0.0.1 --keys keys.yaml
+
+SIGTERM and Ctrl-C see clients off and end it with exit code 0. Each flag is also an environment variable:
+--listen is MOBZ_LISTEN.")]
+pub struct LaunchSignaling {
+    /// The daemon's own flags.
+    #[command(flatten)]
+    pub settings: mobz_signaling::Settings,
+}
 
 /// `doctor`.
 #[derive(Debug, Args)]

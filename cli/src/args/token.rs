@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use mobz_core::id::{RoomId, UserId};
+use mobz_runtime::config::duration;
 
-use super::hls::duration;
 use super::room::RoomMode;
 
 /// The verbs of `token`.

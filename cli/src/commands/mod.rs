@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod down;
 pub mod events;
 pub mod hls;
+pub mod launch;
 pub mod room;
 pub mod signal;
 pub mod status;
@@ -13,12 +14,14 @@ pub mod token;
 pub mod up;
 
 use std::future::Future;
+use std::sync::Arc;
 
+use mobz_core::store::Store;
 use tokio::runtime::Builder;
 
 use crate::args::{Args, Command};
 use crate::endpoint::Where;
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, chain, os};
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -27,6 +30,7 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
     let place = Where::from(&args.global);
     match args.command {
         Command::Up(args) => up::run(*args, output),
+        Command::Launch(daemon) => launch::run(daemon, output),
         Command::Down(args) => down::run(&args, output),
         Command::Status(_) => status::run(output),
         Command::Context(verb) => context::run(verb, &args.global, output),
@@ -46,11 +50,7 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| {
         signal(kind).map_err(|error| {
-            Failure::failed(
-                "cannot listen for signals",
-                crate::error::os(&error),
-                "check the limits of this machine",
-            )
+            Failure::failed("cannot listen for signals", os(&error), "check the limits of this machine")
         })
     };
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -63,15 +63,41 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
     })
 }
 
+/// Runs a command that serves: on all cores.
+fn serve_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
+}
+
+/// Opens the store that a daemon keeps everything in.
+async fn open_store(redis: Option<&str>) -> Result<Arc<dyn Store>> {
+    mobz_store::open(redis).await.map_err(|error| {
+        Failure::unreachable(
+            "cannot open the store",
+            error.to_string(),
+            "start Redis there, or correct --redis (redis://user:password@host:port)",
+        )
+    })
+}
+
+/// A daemon that could not start, or broke.
+fn daemon_failed(daemon: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::failed(
+        format!("{daemon} cannot run"),
+        chain(error),
+        "correct its flags as the cause says, and start it again",
+    )
+}
+
+fn cannot_start(error: &std::io::Error) -> Failure {
+    Failure::failed("cannot start", os(error), "check the limits of this machine (ulimit -a)")
+}
+
 /// Runs a client command; what it left running ends with it.
 fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
-    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| {
-        Failure::failed(
-            "cannot start",
-            crate::error::os(&error),
-            "check the limits of this machine (ulimit -a)",
-        )
-    })?;
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
     let done = runtime.block_on(command);
     // A read of stdin that nobody waits for any more must not hold the process.
     runtime.shutdown_background();

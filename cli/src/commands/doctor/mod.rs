@@ -3,6 +3,7 @@
 mod machine;
 mod network;
 
+pub(crate) use network::bind as stun;
 use serde::Serialize;
 
 use crate::args::stack::Doctor;

@@ -88,7 +88,8 @@ pub(super) async fn stun(url: &str) -> Check {
     }
 }
 
-async fn bind(url: &str) -> io::Result<String> {
+/// The address under which a STUN or TURN server sees this machine.
+pub(crate) async fn bind(url: &str) -> io::Result<String> {
     let server = lookup_host(host_and_port(url)?)
         .await?
         .next()

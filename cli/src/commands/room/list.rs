@@ -19,7 +19,7 @@ pub async fn run(args: &List, place: &Where, output: &Output) -> Result<Exit> {
         all(&endpoint, args.mode).await?
     } else {
         let limit = usize::try_from(args.limit).unwrap_or(ALL_PAGE);
-        endpoint.rooms(args.mode.map(RoomMode::as_str), args.cursor.as_deref(), limit).await?
+        endpoint.rooms(args.mode.map(Into::into), args.cursor.as_deref(), limit).await?
     };
     let rooms = page["rooms"].as_array().ok_or_else(|| odd("cannot list rooms"))?;
     output.document(&page, |output| table(output, rooms))?;
@@ -33,7 +33,7 @@ async fn all(endpoint: &Endpoint, mode: Option<RoomMode>) -> Result<Value> {
     let mut rooms = Vec::new();
     let mut cursor: Option<String> = None;
     loop {
-        let mut page = endpoint.rooms(mode.map(RoomMode::as_str), cursor.as_deref(), ALL_PAGE).await?;
+        let mut page = endpoint.rooms(mode.map(Into::into), cursor.as_deref(), ALL_PAGE).await?;
         match page["rooms"].take() {
             Value::Array(more) => rooms.extend(more),
             _ => return Err(odd("cannot list rooms")),
