@@ -1,1 +1,5 @@
-fn main() {}
+//! `mobzctl`, the operator's tool.
+
+fn main() -> std::process::ExitCode {
+    mobzctl::run()
+}

@@ -1,0 +1,88 @@
+//! `hls push|tail`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use clap_complete::ArgValueCandidates;
+use mobz_core::id::{RoomId, TrackId, UserId};
+use mobz_runtime::config::duration;
+
+use crate::complete;
+
+/// The verbs of `hls`.
+#[derive(Debug, Subcommand)]
+pub enum Hls {
+    /// Publish a media file, or a stream on stdin, to a p2m room in real time
+    Push(Push),
+    /// A live line per part and segment as they become visible to a player
+    Tail(Tail),
+}
+
+/// `hls push`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl hls push demo video.mp4 --loop
+  ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -c:v libx264 -f mpegts - | mobzctl hls push demo -
+
+A file is encoded by ffmpeg to H.264 and AAC. On stdin a fragmented MP4 (each moof and mdat one part)
+goes as it is, anything else through ffmpeg. Ctrl-C ends the stream; a lost connection is resumed and
+nothing acknowledged is lost.")]
+pub struct Push {
+    /// The p2m room
+    #[arg(add = ArgValueCandidates::new(complete::rooms))]
+    pub room: RoomId,
+    /// A media file, or `-` for stdin
+    #[arg(value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub input: PathBuf,
+    /// Begin again at the end of the file, for ever
+    #[arg(long = "loop")]
+    pub repeat: bool,
+    /// How long one part lasts, in milliseconds
+    #[arg(long, default_value_t = 333, value_name = "MS", value_parser = clap::value_parser!(u32).range(50..=2000))]
+    pub part_ms: u32,
+    /// The track's name
+    #[arg(long, default_value = "main")]
+    pub track: TrackId,
+    /// The publisher's user id
+    #[arg(long, default_value = "mobzctl")]
+    pub user: UserId,
+    /// Stop after this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Leave the stream without an end: players wait for its next publisher
+    #[arg(long)]
+    pub no_end: bool,
+    /// Where clients connect, if not at the endpoint
+    #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
+    pub signal_url: Option<String>,
+}
+
+/// `hls tail`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl hls tail demo
+  mobzctl hls tail https://live.example.org/hls/demo/index.m3u8 --output json
+  mobzctl hls tail demo --bytes copy.mp4 --duration 10s
+
+Ends when the stream ends, and on Ctrl-C, with exit code 0.")]
+pub struct Tail {
+    /// A room, or the URL of a multivariant or media playlist
+    #[arg(value_name = "ROOM|URL", add = ArgValueCandidates::new(complete::rooms))]
+    pub source: String,
+    /// The track, where there are several; the first otherwise
+    #[arg(long)]
+    pub track: Option<TrackId>,
+    /// Save the media too, as one fragmented MP4
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub bytes: Option<PathBuf>,
+    /// Stop after this long
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub duration: Option<Duration>,
+    /// Stop after this many parts (segments, in a stream without parts)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub parts: Option<u64>,
+    /// Wait this long for a stream that is not there yet; exit code 5 when it does not come
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait: Option<Duration>,
+}

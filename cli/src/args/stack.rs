@@ -1,0 +1,118 @@
+//! `up`, `down`, `status`, `launch` and `doctor`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueHint};
+use mobz_runtime::config::{Common, duration};
+use mobz_signaling::ClientSettings;
+
+/// The port of signaling in a stack of this machine; the origin and the demo site have the next two.
+pub const PORT_BASE: u16 = 7880;
+
+/// `up`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl up
+  mobzctl up --port-base 0 --output json        any free ports; one JSON line when ready
+  mobzctl up --redis redis://127.0.0.1 --detach
+  mobzctl up --turn-server                      with a coturn of its own, where it is installed
+
+Ctrl-C stops all of it. With --detach it goes on in the background until `mobzctl down`.")]
+pub struct Up {
+    /// Ports from here on: signaling N, origin N+1, demo site N+2; 0 is any free ones
+    #[arg(long, default_value_t = PORT_BASE, value_name = "N")]
+    pub port_base: u16,
+    /// How many munits (group calls); this version has none
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub munits: u32,
+    /// Where signaling listens, if not at the first port
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Start a TURN server too (coturn, on loopback), where it is installed
+    #[arg(long, conflicts_with_all = ["turn", "turn_secret_file"])]
+    pub turn_server: bool,
+    /// What all daemons have.
+    #[command(flatten)]
+    pub common: Common,
+    /// What clients are told and held to.
+    #[command(flatten)]
+    pub clients: ClientSettings,
+    /// Return when it is ready; it goes on in the background
+    #[arg(long)]
+    pub detach: bool,
+    /// How long --detach waits for it to be ready
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = duration)]
+    pub timeout: Duration,
+    /// The background half of --detach, with its log
+    #[arg(long, hide = true, value_name = "LOG", conflicts_with = "detach")]
+    pub in_background: Option<PathBuf>,
+}
+
+/// `down`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl down
+  mobzctl down --port-base 8000     the one started with `up --port-base 8000`
+  mobzctl down --all
+
+Nothing to stop is exit code 0.")]
+pub struct Down {
+    /// Which stack, where there are several: the port of its signaling
+    #[arg(long, value_name = "N", conflicts_with = "all")]
+    pub port_base: Option<u16>,
+    /// Every stack of this machine that is yours
+    #[arg(long)]
+    pub all: bool,
+    /// How long to wait for it to end
+    #[arg(long, default_value = "15s", value_name = "TIME", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mobzctl status --output json | jq -r '.stacks[0].demo'
+
+Exit code 0 also when nothing runs: `stacks` is empty then.")]
+pub struct Status {}
+
+/// The daemons of `launch`.
+#[derive(Debug, Subcommand)]
+pub enum Launch {
+    /// Signaling: WebSocket for clients, and the control API
+    Signaling(Box<LaunchSignaling>),
+}
+
+/// `launch signaling`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mobzctl launch signaling --listen 0.0.0.0:7880 --redis redis://127.0.0.1 --keys keys.yaml
+
+SIGTERM and Ctrl-C see clients off and end it with exit code 0. Each flag is also an environment variable:
+--listen is MOBZ_LISTEN.")]
+pub struct LaunchSignaling {
+    /// The daemon's own flags.
+    #[command(flatten)]
+    pub settings: mobz_signaling::Settings,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl doctor
+  mobzctl doctor --turn turn:turn.example.org:3478 --redis redis://127.0.0.1 --output json
+
+Exit code 1 when a check fails; warnings do not count.")]
+pub struct Doctor {
+    /// Check this Redis too
+    #[arg(long, env = "MOBZ_REDIS", value_name = "URL", hide_env_values = true)]
+    pub redis: Option<String>,
+    /// Check that this TURN or STUN server answers over UDP
+    #[arg(long, value_name = "URL")]
+    pub turn: Vec<String>,
+    /// The ports that `up` would use
+    #[arg(long, default_value_t = PORT_BASE, value_name = "N")]
+    pub port_base: u16,
+}

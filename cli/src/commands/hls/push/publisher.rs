@@ -1,0 +1,537 @@
+//! The publisher's connection: a bounded number of parts outstanding, resumed where it was lost, nothing
+//! acknowledged sent for nothing and nothing unacknowledged lost.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use mobz_core::hls::fmp4::{MediaTrack, read_fragment, read_init};
+use mobz_core::hls::split::Piece;
+use mobz_core::room::Mode;
+use reqwest::Url;
+use serde_json::{Value, json};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+
+use super::report::Report;
+use super::source::Source;
+use crate::args::hls::Push;
+use crate::commands::interrupted;
+use crate::endpoint::Place;
+use crate::error::{Failure, Result};
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::wire::{Ending, Heard, Joining, Socket, refusal};
+
+/// How many data signals may be sent and not acknowledged; the source waits beyond it.
+const UNACKNOWLEDGED_MAX: usize = 16;
+/// How long a lost connection is tried to be made again before the push ends with exit code 6.
+const RECONNECT_FOR: Duration = Duration::from_secs(60);
+/// How long it waits between two tries.
+const RECONNECT_WAIT: Duration = Duration::from_millis(250);
+/// How long what was refused for the server's own reasons waits before it is sent again.
+const RETRY_WAIT: Duration = Duration::from_millis(500);
+/// How long the last acknowledgements are waited for at the end.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the answer to a Join is waited for.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often progress is shown.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+/// How much of a frame the JSON before the media may take, in bytes.
+const ENVELOPE_BYTES_MAX: usize = 1024;
+/// The largest frame where the server names none, in bytes (PROTOCOL.md §2).
+const FRAME_BYTES_DEFAULT: usize = 1 << 20;
+/// How far ahead of its own timeline unpaced media may be sent.
+const AHEAD_MAX: Duration = Duration::from_millis(500);
+/// How far wall clock and media may part before the capture times are set anew.
+const CLOCK_SLIP_MAX: Duration = Duration::from_secs(2);
+
+/// A data signal on its way.
+struct Sent {
+    id: String,
+    fields: Value,
+    media: Bytes,
+    sent_at: Instant,
+    is_part: bool,
+}
+
+/// Publishes all of a source.
+pub(super) async fn publish(
+    args: &Push,
+    place: &Place,
+    url: Url,
+    mut source: Source,
+    output: &Output,
+) -> Result<()> {
+    let mut publisher = Publisher::start(args, place, url, source.part_target, output).await?;
+    let done = publisher.run(&mut source).await;
+    // Dropping the source ends the encoder.
+    drop(source);
+    match done {
+        Ok(()) => publisher.end().await,
+        Err(failure) => {
+            if publisher.is_joined {
+                publisher.socket.leave(|_, _| {}).await;
+            }
+            Err(failure)
+        }
+    }
+}
+
+struct Publisher<'a> {
+    args: &'a Push,
+    place: &'a Place,
+    url: Url,
+    output: &'a Output,
+    part_target: Option<f64>,
+    socket: Socket,
+    is_joined: bool,
+    resume: String,
+    frame_max: usize,
+    beats: Interval,
+    unacknowledged: VecDeque<Sent>,
+    /// When everything outstanding is sent again, after a refusal that will pass.
+    retry_at: Option<Instant>,
+    /// When the server last took something, or the push began.
+    last_progress: Instant,
+    /// Part of every id: replies to what was sent before the last loss are told from later ones.
+    generation: u64,
+    next: u64,
+    init: Option<(Value, Bytes)>,
+    tracks: Vec<MediaTrack>,
+    clock: Clock,
+    report: Report,
+}
+
+impl<'a> Publisher<'a> {
+    async fn start(
+        args: &'a Push,
+        place: &'a Place,
+        url: Url,
+        part_target: Option<f64>,
+        output: &'a Output,
+    ) -> Result<Self> {
+        let socket = Socket::connect(&url).await?;
+        let mut publisher = Self {
+            args,
+            place,
+            url,
+            output,
+            part_target,
+            socket,
+            is_joined: false,
+            resume: String::new(),
+            frame_max: FRAME_BYTES_DEFAULT,
+            beats: interval(Duration::from_secs(10)),
+            unacknowledged: VecDeque::new(),
+            retry_at: None,
+            last_progress: Instant::now(),
+            generation: 0,
+            next: 0,
+            init: None,
+            tracks: Vec::new(),
+            clock: Clock::default(),
+            report: Report::new(output),
+        };
+        let ack = publisher.join(false).await?;
+        if let Some(url) = ack["playbackUrl"].as_str() {
+            publisher.report.note(output, &format!("publishing to room {}; watch it at {url}", args.room));
+        }
+        Ok(publisher)
+    }
+
+    /// Sends pieces until the source ends, the time is up, or an interrupt.
+    async fn run(&mut self, source: &mut Source) -> Result<()> {
+        let interrupted = interrupted()?;
+        tokio::pin!(interrupted);
+        let mut shows = interval(SHOW_INTERVAL);
+        shows.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        shows.tick().await;
+        let until = self.args.duration.map(|duration| Instant::now() + duration);
+        loop {
+            let may_send = self.unacknowledged.len() < UNACKNOWLEDGED_MAX && self.retry_at.is_none();
+            let wait_until = self.clock.next_send(source.is_paced);
+            let done = tokio::select! {
+                () = &mut interrupted => return Ok(()),
+                () = at(until) => return Ok(()),
+                () = at(self.retry_at) => self.send_again().await,
+                heard = self.socket.hear() => match heard {
+                    Heard::Signal(_, value) => {
+                        self.hear(&value)?;
+                        Ok(())
+                    }
+                    Heard::Ended(ending) => Err(ending),
+                },
+                _ = self.beats.tick() => self.socket.send(json!({"type": "Heartbeat"}).to_string()).await,
+                _ = shows.tick() => {
+                    self.report.show(self.output, "live")?;
+                    Ok(())
+                }
+                piece = after(wait_until, source.pieces.recv()), if may_send => match piece {
+                    Some(piece) => self.take(piece?).await?,
+                    None => return Ok(()),
+                },
+            };
+            if let Err(ending) = done {
+                self.reconnect(&ending).await?;
+            }
+        }
+    }
+
+    /// Ends the stream, waits for what is outstanding, and leaves.
+    async fn end(mut self) -> Result<()> {
+        if !self.args.no_end && self.init.is_some() {
+            let fields = json!({"type": "Data", "kind": "end", "track": self.args.track});
+            // A connection that is lost now is told of below: the end is not acknowledged.
+            let _ = self.send(fields, Bytes::new(), false).await;
+        }
+        let deadline = Instant::now() + END_TIMEOUT;
+        while !self.unacknowledged.is_empty() {
+            let heard = tokio::select! {
+                heard = self.socket.hear() => heard,
+                () = sleep_until(deadline) => break,
+            };
+            match heard {
+                Heard::Signal(_, value) => self.hear(&value)?,
+                Heard::Ended(_) => break,
+            }
+        }
+        let missing = self.unacknowledged.len();
+        self.socket.leave(|_, _| {}).await;
+        self.report.end(self.output)?;
+        if missing > 0 {
+            return Err(Failure::failed(
+                "the stream may lack its end",
+                format!("{missing} of the last data signals were not acknowledged"),
+                "see what arrived with `mobzctl hls tail`, and push again",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, piece: Piece) -> Result<std::result::Result<(), Ending>> {
+        let unreadable = |error: mobz_core::hls::fmp4::Fmp4Error| {
+            Failure::failed("cannot publish the media", error.to_string(), "check the encoder's output")
+        };
+        match piece {
+            Piece::Init(bytes) => {
+                self.tracks = read_init(&bytes).map_err(unreadable)?.tracks;
+                self.clock = Clock::default();
+                let mut fields = json!({"type": "Data", "kind": "init", "track": self.args.track});
+                if let Some(target) = self.part_target {
+                    fields["partTarget"] = target.into();
+                }
+                self.init = Some((fields.clone(), bytes.clone()));
+                Ok(self.send(fields, bytes, false).await)
+            }
+            Piece::Part(bytes) => {
+                let fragment = read_fragment(&self.tracks, &bytes).map_err(unreadable)?;
+                let media = Duration::from_micros(fragment.duration);
+                let captured = self.clock.captured(media);
+                let fields = json!({
+                    "type": "Data", "kind": "part", "track": self.args.track, "programDateTime": captured,
+                });
+                self.report.sent(media);
+                Ok(self.send(fields, bytes, true).await)
+            }
+        }
+    }
+
+    async fn send(&mut self, fields: Value, media: Bytes, is_part: bool) -> std::result::Result<(), Ending> {
+        let id = format!("{}.{}", self.generation, self.next);
+        self.next += 1;
+        let sent = Sent { id, fields, media, sent_at: Instant::now(), is_part };
+        let frames = frames(&sent, self.frame_max);
+        self.unacknowledged.push_back(sent);
+        for frame in frames {
+            self.socket.send_binary(frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends everything outstanding once more, in order, under new ids.
+    async fn send_again(&mut self) -> std::result::Result<(), Ending> {
+        self.retry_at = None;
+        self.generation += 1;
+        let outstanding = std::mem::take(&mut self.unacknowledged);
+        let mut left = outstanding.into_iter();
+        while let Some(sent) = left.next() {
+            if let Err(ending) = self.send(sent.fields, sent.media, sent.is_part).await {
+                self.unacknowledged.extend(left);
+                return Err(ending);
+            }
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, value: &Value) -> Result<()> {
+        match value["type"].as_str() {
+            Some("DataAck") => {
+                self.acknowledge(value);
+                Ok(())
+            }
+            Some("Error") => self.refused(value),
+            Some("Kick") if value["user"].is_null() => Err(Failure::refused(
+                format!("cannot go on publishing to room {}", self.args.room),
+                format!("kicked: {}", value["reason"].as_str().unwrap_or("no reason given")),
+                "ask the room's owner, or choose another room",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn acknowledge(&mut self, ack: &Value) {
+        let re = ack["re"].as_str().unwrap_or_default();
+        let Some(index) = self.unacknowledged.iter().position(|sent| sent.id == re) else { return };
+        self.last_progress = Instant::now();
+        let Some(sent) = self.unacknowledged.remove(index) else { return };
+        if sent.is_part {
+            let at = ack["msn"].as_u64().zip(ack["part"].as_u64());
+            self.report.acknowledged(sent.media.len(), sent.sent_at.elapsed(), at);
+        }
+        if let Some(warning) = ack["warning"].as_str() {
+            self.output.detail(&format!("part {}.{}: {warning}", ack["msn"], ack["part"]));
+        }
+    }
+
+    fn refused(&mut self, error: &Value) -> Result<()> {
+        let re = error["re"].as_str().unwrap_or_default();
+        if !self.unacknowledged.iter().any(|sent| sent.id == re) {
+            return Ok(());
+        }
+        // What follows a refused part is refused for its sake; it is sent again with it.
+        if self.retry_at.is_some() {
+            return Ok(());
+        }
+        let what = format!("the media was refused by room {}", self.args.room);
+        let code = error["code"].as_str().unwrap_or_default();
+        let will_pass = matches!(code, "internal" | "timeout" | "rate_limited");
+        if !will_pass || self.last_progress.elapsed() > RECONNECT_FOR {
+            return Err(refusal(&what, error));
+        }
+        self.report.note(self.output, &format!("the server could not take a part ({code}); trying again"));
+        let wait = error["retryAfter"].as_u64().map_or(RETRY_WAIT, Duration::from_millis);
+        self.retry_at = Some(Instant::now() + wait.min(RECONNECT_FOR));
+        Ok(())
+    }
+
+    /// Joins, or resumes; returns the `JoinAck`.
+    async fn join(&mut self, resume: bool) -> Result<Value> {
+        let what = format!("cannot publish to room {}", self.args.room);
+        let joining = Joining {
+            room: self.args.room.clone(),
+            mode: Mode::P2m,
+            user: Some(self.args.user.clone()),
+            name: None,
+            publish: Some(true),
+        };
+        let join = joining.signal(self.place, "join", resume.then_some(self.resume.as_str()))?;
+        self.socket.send(join).await.map_err(|ending| ending.failure(&what))?;
+        let answer = async {
+            loop {
+                match self.socket.hear().await {
+                    Heard::Signal(_, value) if value["re"] == "join" => return Ok(value),
+                    Heard::Signal(..) => {}
+                    Heard::Ended(ending) => return Err(ending.failure(&what)),
+                }
+            }
+        };
+        let Ok(answer) = timeout(JOIN_TIMEOUT, answer).await else {
+            return Err(Failure::timed_out(what, "the server did not answer the Join", "try again"));
+        };
+        let ack = answer?;
+        if ack["type"] == "Error" {
+            return Err(refusal(&what, &ack));
+        }
+        self.is_joined = true;
+        if ack["participantType"] != "publisher" {
+            return Err(Failure::refused(
+                what,
+                "somebody else publishes there",
+                "see who with `mobzctl room inspect`, or choose another room",
+            ));
+        }
+        ack["resume"].as_str().unwrap_or_default().clone_into(&mut self.resume);
+        let frame_max = ack["ingest"]["maxFrame"].as_u64().and_then(|max| usize::try_from(max).ok());
+        self.frame_max = frame_max.unwrap_or(FRAME_BYTES_DEFAULT).max(2 * ENVELOPE_BYTES_MAX);
+        let beat = ack["heartbeatInterval"].as_u64().filter(|millis| *millis > 0).unwrap_or(10_000);
+        self.beats = interval(Duration::from_millis(beat));
+        self.beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(ack)
+    }
+
+    /// Comes back after a loss, and sends what was not acknowledged.
+    async fn reconnect(&mut self, ending: &Ending) -> Result<()> {
+        let what = format!("lost room {}", self.args.room);
+        if !ending.may_return() {
+            self.is_joined = false;
+            return Err(ending.failure(&what));
+        }
+        self.report.note(self.output, &format!("{}; connecting again", ending.failure("").why()));
+        self.report.show(self.output, "reconnecting")?;
+        let deadline = Instant::now() + RECONNECT_FOR;
+        let mut resume = true;
+        loop {
+            let failure = match self.come_back(resume).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => failure,
+            };
+            match failure.exit() {
+                // The participant is gone by now: it joins anew.
+                Exit::Refused if resume => resume = false,
+                Exit::Unreachable | Exit::TimedOut | Exit::Failed if Instant::now() < deadline => {
+                    sleep(RECONNECT_WAIT).await;
+                }
+                Exit::Done
+                | Exit::Failed
+                | Exit::Usage
+                | Exit::NotFound
+                | Exit::Refused
+                | Exit::TimedOut
+                | Exit::Unreachable
+                | Exit::Interrupted => return Err(failure),
+            }
+        }
+    }
+
+    async fn come_back(&mut self, resume: bool) -> Result<()> {
+        self.is_joined = false;
+        self.socket = Socket::connect(&self.url).await?;
+        self.join(resume).await?;
+        if !resume && let Some((fields, media)) = &self.init {
+            // A new stay begins with the init; one that is outstanding is in its place already.
+            let is_first = self.unacknowledged.front().is_some_and(|sent| !sent.is_part);
+            if !is_first {
+                let (fields, media) = (fields.clone(), media.clone());
+                let id = String::new();
+                self.unacknowledged.push_front(Sent {
+                    id,
+                    fields,
+                    media,
+                    sent_at: Instant::now(),
+                    is_part: false,
+                });
+            }
+        }
+        self.send_again().await.map_err(|ending| ending.failure("cannot send what was not acknowledged"))?;
+        self.report.note(self.output, if resume { "resumed" } else { "joined anew" });
+        Ok(())
+    }
+}
+
+/// A data signal as binary frames of at most `frame_max` bytes (PROTOCOL.md §5).
+fn frames(sent: &Sent, frame_max: usize) -> Vec<Bytes> {
+    let most = frame_max.saturating_sub(ENVELOPE_BYTES_MAX).max(1);
+    let count = sent.media.len().div_ceil(most).max(1);
+    let frame = |index: usize| {
+        let mut fields = sent.fields.clone();
+        fields["id"] = sent.id.as_str().into();
+        if count > 1 {
+            fields["chunk"] = json!({"index": index, "count": count});
+        }
+        let json = fields.to_string();
+        let media = &sent.media[index * most..sent.media.len().min((index + 1) * most)];
+        let mut frame = BytesMut::with_capacity(4 + json.len() + media.len());
+        // The envelope is a few hundred bytes.
+        frame.put_u32(u32::try_from(json.len()).unwrap_or(u32::MAX));
+        frame.put_slice(json.as_bytes());
+        frame.put_slice(media);
+        frame.freeze()
+    };
+    (0..count).map(frame).collect()
+}
+
+/// When media was taken, and when unpaced media may be sent.
+#[derive(Debug, Default)]
+struct Clock {
+    /// When the media's timeline began, by both clocks.
+    began: Option<(Instant, jiff::Timestamp)>,
+    /// How much media there was.
+    media: Duration,
+}
+
+impl Clock {
+    /// When the first frame of the next part was taken, in milliseconds since the epoch; the part has
+    /// just arrived, so its last frame was taken about now.
+    fn captured(&mut self, part: Duration) -> u64 {
+        let now = Instant::now();
+        let slip = self.began.map(|(began, _)| {
+            let wall = now.duration_since(began);
+            let media = self.media + part;
+            wall.abs_diff(media)
+        });
+        if slip.is_none_or(|slip| slip > CLOCK_SLIP_MAX) {
+            let lead = self.media + part;
+            let wall = jiff::Timestamp::now().checked_sub(lead).unwrap_or_default();
+            self.began = Some((now.checked_sub(lead).unwrap_or(now), wall));
+        }
+        let captured = self.began.and_then(|(_, wall)| wall.checked_add(self.media).ok()).unwrap_or_default();
+        self.media += part;
+        u64::try_from(captured.as_millisecond()).unwrap_or(0)
+    }
+
+    /// When the next part may be sent, where the source does not pace itself.
+    fn next_send(&self, is_paced: bool) -> Option<Instant> {
+        let (began, _) = self.began.filter(|_| !is_paced)?;
+        (began + self.media).checked_sub(AHEAD_MAX)
+    }
+}
+
+/// A moment, or never.
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Something that may begin at a moment.
+async fn after<T>(moment: Option<Instant>, what: impl Future<Output = T>) -> T {
+    if let Some(moment) = moment {
+        sleep_until(moment).await;
+    }
+    what.await
+}
+
+#[cfg(test)]
+mod tests {
+    use mobz_core::hls::data::{Assembly, parse_binary};
+
+    use super::*;
+
+    fn sent(bytes: usize) -> Sent {
+        Sent {
+            id: "0.1".into(),
+            fields: json!({"type": "Data", "kind": "part", "track": "main"}),
+            media: (0..bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect::<Vec<_>>().into(),
+            sent_at: Instant::now(),
+            is_part: true,
+        }
+    }
+
+    #[test]
+    fn a_signal_that_fits_is_one_frame() {
+        let frames = frames(&sent(100), 2048);
+        let signal = parse_binary(frames[0].clone()).unwrap();
+        assert_eq!((frames.len(), signal.id.as_deref(), signal.payload.len()), (1, Some("0.1"), 100));
+    }
+
+    #[test]
+    fn a_signal_over_the_limit_travels_in_pieces_that_come_together_again() {
+        let sent = sent(5000);
+        let frames = frames(&sent, 2048);
+        assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= 2048));
+        let mut assembly = Assembly::default();
+        let whole = frames.into_iter().find_map(|frame| assembly.feed(parse_binary(frame).unwrap()).unwrap());
+        assert_eq!(whole.unwrap().payload, sent.media);
+    }
+
+    #[tokio::test]
+    async fn capture_times_follow_the_media_and_not_the_jitter() {
+        let mut clock = Clock::default();
+        let first = clock.captured(Duration::from_millis(300));
+        let second = clock.captured(Duration::from_millis(300));
+        assert_eq!(second - first, 300);
+        assert!(clock.next_send(true).is_none());
+        assert!(clock.next_send(false).is_some());
+    }
+}

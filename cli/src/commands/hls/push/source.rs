@@ -1,0 +1,253 @@
+//! Where the media comes from: a file through ffmpeg, a fragmented MP4 on stdin as it is, anything else
+//! on stdin through ffmpeg.
+
+use std::io::Read;
+
+use bytes::Bytes;
+use mobz_core::hls::split::{Piece, Splitter};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+
+use super::encoder::{self, Encoder, Input};
+use crate::args::hls::Push;
+use crate::error::{Failure, Result, os};
+
+/// How many pieces wait for the publisher; beyond it the encoder is made to wait.
+const PIECES_MAX: usize = 8;
+/// How many reads of stdin wait to be taken.
+const READS_MAX: usize = 8;
+/// How much is read at once, in bytes.
+const READ_BYTES: usize = 64 * 1024;
+/// How much of stdin is looked at to tell what it is, in bytes: a live stream's moov is far smaller.
+const LOOK_BYTES_MAX: usize = 512 * 1024;
+
+/// Media in pieces, ready to be sent.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// The pieces; an error is the last one.
+    pub(super) pieces: mpsc::Receiver<Result<Piece>>,
+    /// The part target of what is encoded here; what comes encoded has its own.
+    pub(super) part_target: Option<f64>,
+    /// Whether it comes no faster than it plays.
+    pub(super) is_paced: bool,
+}
+
+/// Opens the input that was named.
+pub(super) async fn open(args: &Push) -> Result<Source> {
+    let (sender, pieces) = mpsc::channel(PIECES_MAX);
+    let part_target = encoder::part_target(encoder::frames(args.part_ms));
+    if args.input.as_os_str() != "-" {
+        if !args.input.exists() {
+            return Err(Failure::not_found(
+                format!("cannot publish {}", args.input.display()),
+                "there is no such file",
+                "name a media file, or - for stdin",
+            ));
+        }
+        let input = Input::File { path: &args.input, repeat: args.repeat };
+        let encoder = encoder::start(input, args.part_ms)?;
+        tokio::spawn(encoded(encoder, sender));
+        return Ok(Source { pieces, part_target: Some(part_target), is_paced: true });
+    }
+    if args.repeat {
+        return Err(Failure::usage(
+            "cannot loop stdin",
+            "what was read of it is gone",
+            "leave --loop out, or name a file",
+        ));
+    }
+    let mut stdin = Stdin::open();
+    let head = stdin.look().await;
+    if is_fragmented(&head) {
+        tokio::spawn(async move {
+            let mut splitter = Splitter::new();
+            let mut next = Some(Bytes::from(head));
+            while let Some(bytes) = next {
+                if !hand_on(&mut splitter, &bytes, &sender).await {
+                    return;
+                }
+                next = stdin.reads.recv().await;
+            }
+        });
+        return Ok(Source { pieces, part_target: None, is_paced: false });
+    }
+    if head.is_empty() {
+        return Err(Failure::failed(
+            "cannot publish stdin",
+            "it is empty",
+            "pipe media into it: ffmpeg … -f mpegts - | mobzctl hls push ROOM -",
+        ));
+    }
+    let mut encoder = encoder::start(Input::Pipe, args.part_ms)?;
+    if let Some(mut input) = encoder.child.stdin.take() {
+        tokio::spawn(async move {
+            let mut next = Some(Bytes::from(head));
+            while let Some(bytes) = next {
+                // An encoder that has ended takes no more; it says why itself.
+                if input.write_all(&bytes).await.is_err() {
+                    return;
+                }
+                next = stdin.reads.recv().await;
+            }
+        });
+    }
+    tokio::spawn(encoded(encoder, sender));
+    Ok(Source { pieces, part_target: Some(part_target), is_paced: true })
+}
+
+/// Hands on what an encoder writes, and its failure.
+async fn encoded(mut encoder: Encoder, sender: mpsc::Sender<Result<Piece>>) {
+    let Some(output) = encoder.child.stdout.take() else { return };
+    if !split(output, &sender).await {
+        return;
+    }
+    if let Err(failure) = encoder.end().await {
+        let _ = sender.send(Err(failure)).await;
+    }
+}
+
+/// Cuts a stream into pieces until its end; false when nobody wants them any more.
+async fn split(mut input: impl AsyncRead + Unpin, sender: &mpsc::Sender<Result<Piece>>) -> bool {
+    let mut splitter = Splitter::new();
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        match input.read(&mut buffer).await {
+            Ok(0) => return true,
+            Ok(length) => {
+                if !hand_on(&mut splitter, &buffer[..length], sender).await {
+                    return false;
+                }
+            }
+            Err(error) => {
+                let failure = Failure::failed("cannot read the media", os(&error), "try again");
+                let _ = sender.send(Err(failure)).await;
+                return false;
+            }
+        }
+    }
+}
+
+async fn hand_on(splitter: &mut Splitter, bytes: &[u8], sender: &mpsc::Sender<Result<Piece>>) -> bool {
+    splitter.feed(bytes);
+    loop {
+        let piece = match splitter.next_piece() {
+            Ok(None) => return true,
+            Ok(Some(piece)) => Ok(piece),
+            Err(error) => Err(Failure::failed(
+                "cannot publish the media",
+                error.to_string(),
+                "pipe a fragmented MP4, or something ffmpeg reads",
+            )),
+        };
+        let is_last = piece.is_err();
+        if sender.send(piece).await.is_err() || is_last {
+            return false;
+        }
+    }
+}
+
+/// Whether bytes begin a fragmented MP4: an `mvex` in the `moov` (ISO/IEC 14496-12 §8.8.1), or fragments.
+fn is_fragmented(head: &[u8]) -> bool {
+    let mut rest = head;
+    while let Some((kind, size)) = box_header(rest) {
+        match &kind {
+            b"moof" | b"styp" => return true,
+            b"moov" => {
+                let body = &rest[..size.min(rest.len())];
+                return body.windows(4).any(|window| window == b"mvex");
+            }
+            b"ftyp" | b"free" | b"skip" | b"uuid" | b"sidx" => {}
+            _ => return false,
+        }
+        rest = rest.get(size..).unwrap_or_default();
+    }
+    false
+}
+
+/// Whether enough is there for [`is_fragmented`] to tell.
+fn is_enough(head: &[u8]) -> bool {
+    let mut rest = head;
+    while let Some((kind, size)) = box_header(rest) {
+        match &kind {
+            b"moov" => return rest.len() >= size,
+            b"ftyp" | b"free" | b"skip" | b"uuid" | b"sidx" => {}
+            _ => return true,
+        }
+        match rest.get(size..) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.len() >= 8
+}
+
+/// The kind and size of the box that begins here; `None` when there is none.
+fn box_header(bytes: &[u8]) -> Option<([u8; 4], usize)> {
+    let (size, rest) = bytes.split_first_chunk::<4>()?;
+    let kind = rest.first_chunk::<4>()?;
+    let size = usize::try_from(u32::from_be_bytes(*size)).ok().filter(|size| *size >= 8)?;
+    Some((*kind, size))
+}
+
+/// Stdin, read on a thread of its own, since a read of a terminal or pipe cannot be called off.
+struct Stdin {
+    reads: mpsc::Receiver<Bytes>,
+}
+
+impl Stdin {
+    fn open() -> Self {
+        let (sender, reads) = mpsc::channel(READS_MAX);
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            let mut buffer = vec![0; READ_BYTES];
+            while let Ok(length @ 1..) = stdin.read(&mut buffer) {
+                if sender.blocking_send(Bytes::copy_from_slice(&buffer[..length])).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { reads }
+    }
+
+    /// The beginning, as much as tells what it is.
+    async fn look(&mut self) -> Vec<u8> {
+        let mut head = Vec::new();
+        while !is_enough(&head) && head.len() < LOOK_BYTES_MAX {
+            match self.reads.recv().await {
+                Some(bytes) => head.extend_from_slice(&bytes),
+                None => break,
+            }
+        }
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+        let size = u32::try_from(body.len() + 8).unwrap();
+        [&size.to_be_bytes(), &kind[..], body].concat()
+    }
+
+    #[test]
+    fn a_fragmented_mp4_is_told_from_a_plain_one_and_from_anything_else() {
+        let fragmented = [boxed(b"ftyp", b"iso6"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
+        let plain =
+            [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"trak", b"")), boxed(b"mdat", b"")].concat();
+        assert!(is_fragmented(&fragmented));
+        assert!(!is_fragmented(&plain));
+        assert!(!is_fragmented(b"G\x40\x11\x10\0\x42\xf0\x25 transport stream"));
+        assert!(!is_fragmented(b""));
+    }
+
+    #[test]
+    fn no_more_is_looked_at_than_it_takes() {
+        let whole = [boxed(b"ftyp", b"iso6"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
+        assert!(!is_enough(&whole[..whole.len() - 1]));
+        assert!(is_enough(&whole));
+        assert!(is_enough(b"G\x40\x11\x10\0\x42\xf0\x25"));
+        assert!(!is_enough(b"G"));
+    }
+}

@@ -1,0 +1,38 @@
+//! `mobzctl launch …`: one daemon in the foreground, as the containers run it.
+
+mod signaling;
+
+use tokio::net::TcpListener;
+
+use crate::args::stack::Launch;
+use crate::commands::serve_on;
+use crate::error::{Failure, Result, os};
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Runs a daemon until it is asked to end.
+pub fn run(daemon: Launch, output: &Output) -> Result<Exit> {
+    mobz_runtime::lifecycle::log_to_stderr(level(output));
+    match daemon {
+        Launch::Signaling(args) => serve_on(signaling::run(args.settings)),
+    }
+}
+
+fn level(output: &Output) -> &'static str {
+    match (output.is_quiet(), output.verbosity()) {
+        (true, _) => "warn",
+        (false, 0) => "info",
+        (false, 1) => "debug",
+        (false, _) => "trace",
+    }
+}
+
+async fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::refused(
+            format!("cannot listen on {address}"),
+            os(&error),
+            "end what listens there, or choose another address with --listen ADDR:PORT",
+        )
+    })
+}

@@ -1,0 +1,105 @@
+//! What each command does: one file a verb.
+
+pub mod completions;
+pub mod context;
+pub mod doctor;
+pub mod down;
+pub mod events;
+pub mod hls;
+pub mod launch;
+pub mod room;
+pub mod signal;
+pub mod status;
+pub mod token;
+pub mod up;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use mobz_core::store::Store;
+use tokio::runtime::Builder;
+
+use crate::args::{Args, Command};
+use crate::endpoint::Where;
+use crate::error::{Failure, Result, chain, os};
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Runs the command that was given.
+pub fn run(args: Args, output: &Output) -> Result<Exit> {
+    let place = Where::from(&args.global);
+    match args.command {
+        Command::Up(args) => up::run(*args, output),
+        Command::Launch(daemon) => launch::run(daemon, output),
+        Command::Down(args) => down::run(&args, output),
+        Command::Status(_) => status::run(output),
+        Command::Context(verb) => context::run(verb, &args.global, output),
+        Command::Doctor(args) => block_on(doctor::run(&args, &place, output)),
+        Command::Room(verb) => block_on(room::run(verb, &place, output)),
+        Command::Hls(verb) => block_on(hls::run(verb, &place, output)),
+        Command::Token(verb) => token::run(&verb, &place, output),
+        Command::Signal(args) => block_on(signal::run(args, &place, output)),
+        Command::Events(args) => block_on(events::run(&args, &place, output)),
+        Command::Completions(args) => completions::run(args.shell, output),
+    }
+}
+
+/// Ends at SIGINT or SIGTERM: how a command that goes on by itself is asked to end. A second one has
+/// its usual effect again only where the command does not end at the first.
+fn interrupted() -> Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| {
+        signal(kind).map_err(|error| {
+            Failure::failed("cannot listen for signals", os(&error), "check the limits of this machine")
+        })
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Runs a command that serves: on all cores.
+fn serve_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
+}
+
+/// Opens the store that a daemon keeps everything in.
+async fn open_store(redis: Option<&str>) -> Result<Arc<dyn Store>> {
+    mobz_store::open(redis).await.map_err(|error| {
+        Failure::unreachable(
+            "cannot open the store",
+            error.to_string(),
+            "start Redis there, or correct --redis (redis://user:password@host:port)",
+        )
+    })
+}
+
+/// A daemon that could not start, or broke.
+fn daemon_failed(daemon: &str, error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::failed(
+        format!("{daemon} cannot run"),
+        chain(error),
+        "correct its flags as the cause says, and start it again",
+    )
+}
+
+fn cannot_start(error: &std::io::Error) -> Failure {
+    Failure::failed("cannot start", os(error), "check the limits of this machine (ulimit -a)")
+}
+
+/// Runs a client command; what it left running ends with it.
+fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
+    let done = runtime.block_on(command);
+    // A read of stdin that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    done
+}

@@ -1,0 +1,49 @@
+//! What moves on stderr while something is waited for; silent when piped or `--quiet`.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::output::Output;
+
+/// How often a spinner moves.
+const TICK: Duration = Duration::from_millis(100);
+
+/// One line on stderr that changes in place; gone when dropped.
+#[derive(Debug)]
+pub struct Progress {
+    bar: ProgressBar,
+}
+
+impl Progress {
+    /// A spinner that says what is waited for.
+    pub fn waiting(output: &Output, text: impl Into<String>) -> Self {
+        let target =
+            if output.is_live() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = ProgressBar::with_draw_target(None, target);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message(text.into());
+        if output.is_live() {
+            bar.enable_steady_tick(TICK);
+        }
+        Self { bar }
+    }
+
+    /// Changes the text.
+    pub fn say(&self, text: impl Into<String>) {
+        self.bar.set_message(text.into());
+    }
+
+    /// Writes a lasting line above the spinner.
+    pub fn above(&self, output: &Output, text: &str) {
+        self.bar.suspend(|| output.note(text));
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
