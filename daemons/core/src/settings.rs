@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::id::RoomId;
 use crate::signal::IceServer;
-use crate::token::Keys;
+use crate::time::Timestamp;
+use crate::token::{Claims, Keys};
 use crate::turn::Turn;
 
 /// The operator's settings, as core sees them.
@@ -45,5 +47,18 @@ impl Default for Settings {
             frame_max: FRAME_MAX,
             part_target: Duration::from_millis(333),
         }
+    }
+}
+
+impl Settings {
+    /// Where `room` plays, as far as that is known; with private playback under a token of its own,
+    /// in the path, so that every relative URL inherits it (PROTOCOL.md §6).
+    pub fn playback_url(&self, room: &RoomId, now: Timestamp) -> Option<String> {
+        let origin = self.origin_url.as_ref()?;
+        let Some(keys) = &self.private_playback else {
+            return Some(format!("{origin}/hls/{room}/index.m3u8"));
+        };
+        let token = keys.sign(keys.first()?, &Claims::playback(room.clone(), now)).ok()?;
+        Some(format!("{origin}/hls/{room}/~{token}/index.m3u8"))
     }
 }

@@ -1,5 +1,7 @@
 //! What an operator can do with rooms: the operations behind the control API and `mobzctl`.
 
+mod hls;
+
 use std::sync::Arc;
 
 use mobz_core::id::{RoomId, UserId};
@@ -9,7 +11,11 @@ use mobz_core::time::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
+pub use hls::{HlsDetail, TrackDetail};
+
+use crate::clock;
 use crate::node::{Node, NodeError};
+use crate::streams::load;
 
 /// The most rooms of one page, and how many when nothing is said.
 pub const PAGE_MAX: usize = 1000;
@@ -78,7 +84,7 @@ pub struct RoomDetail {
     pub created_at: Time,
     pub participants: Vec<ParticipantDetail>,
     pub stations: Vec<StationDetail>,
-    pub hls: Option<serde_json::Value>,
+    pub hls: Option<HlsDetail>,
 }
 
 /// A participant in detail.
@@ -187,8 +193,34 @@ impl Control {
             created_at: Time(record.created_at),
             participants: record.participants.values().chain(&members).map(detail).collect(),
             stations: Vec::new(),
-            hls: None,
+            hls: if record.mode == Mode::P2m { self.stream(room).await? } else { None },
         })
+    }
+
+    /// The stream of a room: its tracks and their edges. It may outlive its room, and be played on.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchRoom`] where there is neither stream nor p2m room, or when the store fails.
+    pub async fn hls(&self, room: &RoomId) -> Result<HlsDetail, ControlError> {
+        match self.stream(room).await? {
+            Some(stream) => Ok(stream),
+            None => Err(ControlError::NoSuchRoom(room.clone())),
+        }
+    }
+
+    /// The stream of a room with media, or what is known of one that has none yet.
+    async fn stream(&self, room: &RoomId) -> Result<Option<HlsDetail>, ControlError> {
+        let now = clock::now();
+        let (_, stream) = load(&**self.node.store(), room).await?;
+        let playback_url = self.node.settings().playback_url(room, now);
+        match stream.filter(|stream| !stream.is_gone(now)) {
+            Some(stream) => Ok(Some(HlsDetail::of(&stream, playback_url, now))),
+            None => {
+                let loaded = self.node.store().load(room, Asked::Users(Vec::new())).await?;
+                let is_p2m = loaded.record.is_some_and(|record| record.mode == Mode::P2m);
+                Ok(is_p2m.then_some(HlsDetail { playback_url, tracks: Vec::new() }))
+            }
+        }
     }
 
     /// Closes a room: everyone gets `Kick` with reason `closed`.

@@ -13,7 +13,7 @@ use mobz_core::id::{RoomId, UserId};
 use mobz_core::room::Mode;
 use mobz_core::signal::Code;
 use mobz_runtime::clock;
-use mobz_runtime::control::{Control, RoomDetail, RoomList};
+use mobz_runtime::control::{Control, HlsDetail, RoomDetail, RoomList};
 use serde::Deserialize;
 
 use crate::App;
@@ -25,6 +25,7 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/v1/rooms", get(list_rooms))
         .route("/v1/rooms/{room}", get(inspect_room).delete(close_room))
         .route("/v1/rooms/{room}/participants/{user}", delete(kick))
+        .route("/v1/rooms/{room}/hls", get(inspect_hls))
         .route("/v1/events", get(events::stream))
         .route_layer(from_fn_with_state(app, authorize));
     Router::new()
@@ -86,6 +87,13 @@ async fn inspect_room(
     Parsed(Path(room)): Parsed<Path<RoomId>>,
 ) -> Result<Json<RoomDetail>, Problem> {
     Ok(Json(control.room(&room).await?))
+}
+
+async fn inspect_hls(
+    State(control): State<Control>,
+    Parsed(Path(room)): Parsed<Path<RoomId>>,
+) -> Result<Json<HlsDetail>, Problem> {
+    Ok(Json(control.hls(&room).await?))
 }
 
 async fn close_room(

@@ -7,11 +7,9 @@ use serde_json::{Map, Value};
 use super::record::{Mode, Participant, Record};
 use super::{Close, Effect, Effects, Room, RoomEvent};
 use crate::id::{Address, UserId};
-use crate::settings::Settings;
 use crate::signal::{Ingest, JoinAck, Left, Limits, ParticipantView, PublisherView, Refusal, ServerSignal};
 use crate::store::{Change, KeptChange, MemberChange, RecordChange};
 use crate::time::{Timestamp, millis};
-use crate::token::Claims;
 
 /// What was decided in one [`Room::apply`], not yet told to anyone.
 #[allow(clippy::struct_excessive_bools, reason = "each says one thing that was decided")]
@@ -205,7 +203,7 @@ impl Room<'_> {
             version: record.version,
             participants: self.participants_for(participant),
             publishers: self.publishers().map(Into::into).collect(),
-            playback_url: p2m.then(|| playback_url(settings, now, record)).flatten(),
+            playback_url: p2m.then(|| settings.playback_url(&record.room, now)).flatten(),
             ingest: (p2m && publishes).then_some(Ingest {
                 max_frame: settings.frame_max,
                 part_target: settings.part_target.as_secs_f64(),
@@ -347,16 +345,4 @@ impl Room<'_> {
             due: if changes_nothing { None } else { due.into_iter().chain(self.audience.due).min() },
         }
     }
-}
-
-/// Where the room plays; with private playback under a token of its own (PROTOCOL.md §6).
-fn playback_url(settings: &Settings, now: Timestamp, record: &Record) -> Option<String> {
-    let origin = settings.origin_url.as_ref()?;
-    let room = &record.room;
-    let Some(keys) = &settings.private_playback else {
-        return Some(format!("{origin}/hls/{room}/index.m3u8"));
-    };
-    let claims = Claims::playback(room.clone(), now);
-    let token = keys.sign(keys.first()?, &claims).ok()?;
-    Some(format!("{origin}/hls/{room}/~{token}/index.m3u8"))
 }
