@@ -10,6 +10,7 @@ mod run;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use mobz_core::id::{Address, ConnectionId, NodeId, RoomId};
@@ -75,6 +76,8 @@ pub struct Node {
     settings: Settings,
     store: Arc<dyn Store>,
     hub: Hub,
+    /// Connections that have ended and whose room is being told.
+    ending: AtomicUsize,
     metrics: Metrics,
     gates: Vec<tokio::sync::Mutex<()>>,
     hasher: RandomState,
@@ -96,6 +99,7 @@ impl Node {
             settings,
             store,
             hub: Hub::default(),
+            ending: AtomicUsize::new(0),
             metrics: Metrics::default(),
             gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(GATES).collect(),
             hasher: RandomState::new(),
@@ -155,8 +159,21 @@ impl Node {
 
     /// A connection ended: tells its room, and goes on telling a store that does not answer.
     pub async fn disconnect(self: &Arc<Self>, connection: &Connection, ended: Ended) {
+        self.ending.fetch_add(1, Ordering::Relaxed);
         let (seat, unsent) = self.hub.disconnect(connection);
-        let Some(Seat { room, user, .. }) = seat else { return };
+        if let Some(seat) = seat {
+            self.tell_end(connection, seat, unsent, ended).await;
+        }
+        self.ending.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    async fn tell_end(
+        self: &Arc<Self>,
+        connection: &Connection,
+        Seat { room, user, .. }: Seat,
+        unsent: Vec<Arc<str>>,
+        ended: Ended,
+    ) {
         let address = self.address(connection.id());
         let input = match ended {
             Ended::Cleanly => Input::Signal { user, address, signal: RoomSignal::Leave, re: None },
@@ -208,6 +225,7 @@ impl Node {
                 self.attach(room).await?;
             }
             if change.is_empty() {
+                self.hub.saw(room, revision, decided.record());
                 return Ok((revision, effects, due));
             }
             match self.counted(self.store.commit(room, revision, change).await)? {

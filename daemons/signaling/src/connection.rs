@@ -151,6 +151,9 @@ impl Session<'_> {
     }
 
     async fn join(&mut self, join: Join, re: Option<String>) {
+        if self.app.shutdown.is_cancelled() {
+            return self.connection.close(Close::Restart);
+        }
         let room = join.room.clone();
         let fresh = Fresh { user: clock::user_id(), random: clock::random() };
         let address = self.app.node.address(self.connection.id());

@@ -100,8 +100,12 @@ pub async fn serve(
         }
     });
     let http = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let (served, ran, ()) =
-        tokio::join!(http.into_future(), node.run(shutdown.clone()), streams.watch_silence(shutdown));
+    let run = async {
+        let ran = node.run(shutdown.clone()).await;
+        shutdown.cancel();
+        ran
+    };
+    let (served, ran, ()) = tokio::join!(http.into_future(), run, streams.watch_silence(shutdown.clone()));
     served?;
     Ok(ran?)
 }

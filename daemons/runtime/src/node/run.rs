@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt as _, stream};
@@ -84,7 +85,7 @@ impl Node {
         };
         stream::iter(self.hub.rooms()).for_each_concurrent(ROOMS_AT_ONCE, lost).await;
         self.hub.all().iter().for_each(|connection| connection.close(Close::Restart));
-        while !self.hub.is_empty() {
+        while !self.hub.is_empty() || self.ending.load(Ordering::Relaxed) > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         if let Err(error) = self.store.forget(&self.id).await {
