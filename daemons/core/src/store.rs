@@ -94,7 +94,8 @@ pub enum RecordChange {
     Same,
     /// Becomes this, under a new revision.
     Put(Arc<Record>),
-    /// Goes, with audience, kept signals and everything else of the room.
+    /// Goes, with audience, kept signals and everything else of the room; its stream and when it is
+    /// due stay, as the stream has an end of its own.
     Remove,
 }
 
@@ -184,7 +185,8 @@ pub trait Rooms: Send + Sync {
     /// Reads a room in one round trip. A missing room is a [`Loaded`] without record.
     async fn load(&self, room: &RoomId, asked: Asked) -> Result<Loaded, StoreError>;
 
-    /// Makes `change` hold if the room is still at `revision`, in one round trip.
+    /// Makes `change` hold if the room is still at `revision`, in one round trip. Members and kept
+    /// signals for a room that is not there are a [`Committed::Conflict`].
     async fn commit(
         &self,
         room: &RoomId,
@@ -195,7 +197,8 @@ pub trait Rooms: Send + Sync {
     /// Takes what is kept for a participant out of the store, at once and in order.
     async fn take_kept(&self, room: &RoomId, user: &UserId) -> Result<Kept, StoreError>;
 
-    /// Rooms that are there, each once, in no particular order, about `limit` a page.
+    /// Rooms that are there, each once, in no particular order, at most `limit` a page. A cursor that
+    /// this store did not give is the end.
     async fn list(&self, cursor: Option<&str>, limit: usize) -> Result<RoomPage, StoreError>;
 
     /// Rooms due at `now` or earlier, at most [`DUE_BATCH_MAX`]. A room handed out is handed to
@@ -215,7 +218,8 @@ pub trait Rooms: Send + Sync {
 pub enum BusEvent {
     /// A message.
     Message(Bytes),
-    /// The subscription was interrupted and stands again: messages may have been lost.
+    /// The subscription was interrupted and stands again, or its listener was too slow: messages may
+    /// have been lost.
     Resubscribed,
 }
 
@@ -276,7 +280,8 @@ pub trait Events: Send + Sync {
 
     /// Events after `seq`, oldest first, at most `limit`; when there are none, waits up to `wait`
     /// for the first. `None` starts at the end: only what is appended from now on.
-    /// The returned number is where to go on from.
+    /// The returned number is where to go on from. A number not given yet is of a log that is gone:
+    /// all that is kept comes after it.
     async fn after(
         &self,
         seq: Option<u64>,

@@ -90,6 +90,7 @@ macro_rules! store_contract {
                 kept_signals_go_with_their_member_and_when_cleared
                 every_room_is_listed_once_over_all_pages
                 a_room_is_listed_from_its_first_commit_until_it_is_removed
+                a_room_that_comes_and_goes_concurrently_is_listed_in_the_end
                 a_strange_cursor_is_the_end
                 refresh_tells_which_rooms_are_missing
                 a_due_room_is_claimed_by_one

@@ -248,6 +248,33 @@ async fn a_slot_that_moves_to_another_node_takes_its_subscriptions_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_becomes_a_replica_is_looked_up_anew() {
+    let redis = Redis::start().unwrap();
+    let store = open(&redis.url()).await;
+    let mut server = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    // The connections that commands come over, by their ids.
+    let mut commanding = async || {
+        let attach = store.attach(&node(), &room()).await;
+        let list: String = redis::cmd("CLIENT").arg("LIST").query(&mut server).unwrap();
+        let mut commands =
+            list.lines().filter(|line| line.contains("cmd=expire") || line.contains("cmd=sadd"));
+        let id = commands.find_map(|line| line.split(' ').next()).map(str::to_owned);
+        (attach.is_ok(), id)
+    };
+    let mut control = redis::Client::open(redis.url()).unwrap().get_connection().unwrap();
+    let (done, before) = commanding().await;
+    assert!(done && before.is_some());
+
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(1).exec(&mut control).unwrap();
+    assert!(!commanding().await.0, "a replica takes no writes");
+    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec(&mut control).unwrap();
+
+    let (done, after) = commanding().await;
+    assert!(done);
+    assert_ne!(before, after, "by another connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_not_there_or_locked_is_told_apart_at_once() {
     let mut redis = Redis::start_with(&["--requirepass", "long secret"]).unwrap();
     let locked = mobz_store::open(Some(&redis.url())).await.err().unwrap().to_string();

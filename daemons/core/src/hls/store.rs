@@ -30,7 +30,7 @@ pub struct StreamChange {
     pub state: Option<Bytes>,
     /// Media to store, each with the time it stays fetchable.
     pub put: Vec<(MediaName, Bytes, Duration)>,
-    /// Media that is no longer wanted.
+    /// Media that is no longer wanted; goes before what is put is stored.
     pub remove: Vec<MediaName>,
     /// What subscribers of the room's stream are told, if anything.
     pub notice: Option<Bytes>,

@@ -1,12 +1,13 @@
 //! Which rooms there are.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use mobz_core::id::RoomId;
-use mobz_core::store::{Change, RecordChange, RoomPage, Store};
+use mobz_core::store::{Asked, Change, RecordChange, RoomPage, Store};
 
-use super::{Place, create, done, id};
+use super::{Place, create, done, id, record};
 
 async fn list(store: &dyn Store, limit: usize) -> Vec<RoomId> {
     let mut rooms = Vec::new();
@@ -49,10 +50,35 @@ pub async fn a_room_is_listed_from_its_first_commit_until_it_is_removed(place: &
         let remove = || Change { record: RecordChange::Remove, ..Change::default() };
         done(store.commit(&id("demo"), revision, remove()).await.unwrap());
         assert_eq!(list(&*store, 10).await, [id::<RoomId>("other")]);
-        let other = store.load(&id("other"), mobz_core::store::Asked::First(0)).await.unwrap().revision;
+        let other = store.load(&id("other"), Asked::First(0)).await.unwrap().revision;
         done(store.commit(&id("other"), other, remove()).await.unwrap());
     }
     assert!(list(&*store, 10).await.is_empty());
+}
+
+pub async fn a_room_that_comes_and_goes_concurrently_is_listed_in_the_end(place: &dyn Place) {
+    let stores = [place.connect().await, place.connect().await];
+    let flicker = |store: Arc<dyn Store>| async move {
+        for _ in 0..50 {
+            let loaded = store.load(&id("demo"), Asked::First(0)).await.unwrap();
+            let record = match loaded.record {
+                Some(_) => RecordChange::Remove,
+                None => RecordChange::Put(Arc::new(record("demo"))),
+            };
+            let change = Change { record, ..Change::default() };
+            store.commit(&id("demo"), loaded.revision, change).await.unwrap();
+        }
+    };
+    for _ in 0..5 {
+        let tasks = (0..4_usize).map(|number| tokio::spawn(flicker(stores[number % 2].clone())));
+        for task in join_all(tasks).await {
+            task.unwrap();
+        }
+        if stores[0].load(&id("demo"), Asked::First(0)).await.unwrap().record.is_none() {
+            create(&*stores[0], "demo").await;
+        }
+        assert_eq!(list(&*stores[1], 10).await, [id::<RoomId>("demo")]);
+    }
 }
 
 pub async fn a_strange_cursor_is_the_end(place: &dyn Place) {

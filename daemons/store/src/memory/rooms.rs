@@ -119,7 +119,10 @@ impl Rooms for MemoryStore {
         }
         let record = match change.record {
             RecordChange::Remove => {
-                shard.rooms.remove(room);
+                let removed = shard.rooms.remove(room);
+                // A large audience takes a while to drop; others need not wait for it.
+                drop(shard);
+                drop(removed);
                 return Ok(Committed::Done(Revision::default()));
             }
             RecordChange::Put(record) => Some(record),

@@ -2,15 +2,17 @@
 -- shard's rooms, since, due, claimed (in a cluster they lie elsewhere and are written before).
 -- Kept signals lie in lists named after kept, under the same hash tag.
 -- ARGV: revision, what becomes of the record, record, room, seconds to live, due or '', index seconds to
--- live, most kept, most kept bytes, number of members, then per member: user, the secret it had or '' for none,
+-- live, most kept, most kept bytes, the commit's name, number of members, then per member: user, the secret it had or '' for none,
 -- what it is or '' when it goes, secret, order, '1' when granted, due or '', node or '' when away;
 -- then per kept change: user, '+' and the signal, or user, '-' and ''.
 local room, revision, members, order, granted, due, nodes, at, kept = unpack(KEYS, 1, 9)
 local MEMBER = 8
 
 local is = redis.call('HGET', room, 'revision')
+-- Sent twice, as the driver does when a connection broke before the answer: it holds already.
+if is and redis.call('HGET', room, 'commit') == ARGV[10] then return { 1, is } end
 if (is or '0') ~= ARGV[1] then return { 0 } end
-local member_count, first = tonumber(ARGV[10]), 11
+local member_count, first = tonumber(ARGV[11]), 12
 local kept_first = first + member_count * MEMBER
 if not is and ARGV[2] == 'same' and #ARGV >= first then return { 0 } end
 
@@ -58,6 +60,7 @@ if ARGV[2] == 'put' then
   redis.call('HSET', room, 'revision', is, 'record', ARGV[3])
 end
 if not is then return { 1, '0' } end
+redis.call('HSET', room, 'commit', ARGV[10])
 
 local function leave(user)
   local member = member_now(user)

@@ -1,8 +1,10 @@
 //! The connection that commands take: one server or a cluster, found out by asking.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mobz_core::store::StoreError;
+use parking_lot::RwLock;
 use redis::aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
@@ -39,8 +41,34 @@ pub(super) struct Connection {
 
 #[derive(Clone)]
 enum To {
-    Single(ConnectionManager),
+    Single(Arc<Single>),
     Cluster(ClusterConnection),
+}
+
+/// The connection to one server, which reconnects by itself when it breaks.
+struct Single {
+    client: Client,
+    manager: RwLock<ConnectionManager>,
+}
+
+impl Single {
+    fn new(client: Client) -> RedisResult<Self> {
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), manager_config())?;
+        Ok(Self { client, manager: RwLock::new(manager) })
+    }
+
+    async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
+        let mut manager = self.manager.read().clone();
+        let answer = manager.req_packed_command(command).await.and_then(redis::Value::extract_error);
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly)
+        {
+            // The server was the primary and is a replica now: its name may lead to the new primary.
+            *self.manager.write() =
+                ConnectionManager::new_lazy_with_config(self.client.clone(), manager_config())?;
+        }
+        answer
+    }
 }
 
 impl std::fmt::Debug for Connection {
@@ -77,7 +105,7 @@ impl Connection {
         let to = if info.contains("cluster_enabled:1") {
             To::Cluster(cluster(addresses).await?)
         } else {
-            To::Single(ConnectionManager::new_lazy_with_config(client, manager_config())?)
+            To::Single(Arc::new(Single::new(client)?))
         };
         let addresses = if matches!(to, To::Single(_)) { vec![address.clone()] } else { addresses.to_vec() };
         Ok(Self { to, addresses })
@@ -137,11 +165,12 @@ impl Connection {
     }
 
     async fn send(&self, command: &Cmd) -> RedisResult<redis::Value> {
-        let answer = match self.to.clone() {
-            To::Single(mut manager) => manager.req_packed_command(command).await,
-            To::Cluster(mut cluster) => cluster.req_packed_command(command).await,
-        };
-        answer.and_then(redis::Value::extract_error)
+        match &self.to {
+            To::Single(single) => single.send(command).await,
+            To::Cluster(cluster) => {
+                cluster.clone().req_packed_command(command).await.and_then(redis::Value::extract_error)
+            }
+        }
     }
 }
 

@@ -14,7 +14,9 @@ mod rooms;
 mod script;
 mod streams;
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use mobz_core::store::{Store, StoreError};
@@ -29,6 +31,7 @@ pub use connection::OPERATION_MAX;
 pub struct RedisStore {
     connection: Connection,
     bus: Bus,
+    names: Names,
 }
 
 impl RedisStore {
@@ -41,7 +44,25 @@ impl RedisStore {
         }
         let connection = Connection::open(url).await?;
         let bus = Bus::start(&connection);
-        Ok(Arc::new(Self { connection, bus }))
+        Ok(Arc::new(Self { connection, bus, names: Names::new() }))
+    }
+}
+
+/// Names for commits that no other commit has, of whatever process.
+#[derive(Debug)]
+struct Names {
+    store: u64,
+    commits: AtomicU64,
+}
+
+impl Names {
+    fn new() -> Self {
+        // Its keys are random.
+        Self { store: RandomState::new().build_hasher().finish(), commits: AtomicU64::new(0) }
+    }
+
+    fn next(&self) -> String {
+        format!("{:x}-{:x}", self.store, self.commits.fetch_add(1, Ordering::Relaxed))
     }
 }
 

@@ -67,11 +67,16 @@ impl Rooms for RedisStore {
         } else {
             None
         };
-        let call = commit_call(room, revision, &change, !self.connection.is_cluster())?;
+        let call = commit_call(room, revision, &change, &self.names.next(), !self.connection.is_cluster())?;
         let answer: Vec<u64> = call.run(&self.connection, || format!("commit room {room}")).await?;
         let [1, revision] = answer[..] else { return Ok(Committed::Conflict) };
         if let Some(since) = entry {
             self.drop_index_entry(room, &since).await?;
+        }
+        if new && self.connection.is_cluster() {
+            // Whoever removes a room before this one drops the entry as it saw it, which may be the one
+            // noted above; not this one. Failing leaves it to the next refresh.
+            drop(self.note(room, new, None).await);
         }
         Ok(Committed::Done(Revision(revision)))
     }
@@ -227,6 +232,7 @@ fn commit_call<'a>(
     room: &RoomId,
     revision: Revision,
     change: &'a Change,
+    name: &str,
     with_index: bool,
 ) -> Result<Call<'a>, StoreError> {
     let json = |value: Result<Vec<u8>, serde_json::Error>| {
@@ -243,7 +249,7 @@ fn commit_call<'a>(
     };
     let mut call: Call<'a> = COMMIT.keys(keys).text(revision.0).text(becomes).owned(record).text(room);
     call = call.text(ROOM_TTL.as_secs()).text(millis_or_nothing(change.due)).text(INDEX_TTL_SECONDS);
-    call = call.text(KEPT_MAX).text(KEPT_BYTES_MAX).text(change.members.len());
+    call = call.text(KEPT_MAX).text(KEPT_BYTES_MAX).text(name).text(change.members.len());
     for member in &change.members {
         call = match member {
             MemberChange::Put { was, now } => {
@@ -303,4 +309,37 @@ fn loaded(answer: Vec<Value>) -> Result<Loaded, String> {
 
 fn read<T: FromRedisValue>(value: Option<Value>) -> Result<T, String> {
     T::from_redis_value(value.unwrap_or(Value::Nil)).map_err(|error| error.to_string())
+}
+
+#[cfg(all(test, feature = "testing", feature = "contract"))]
+mod tests {
+    use mobz_core::store::Store;
+
+    use super::*;
+    use crate::contract::sample;
+    use crate::testing::Redis;
+
+    #[tokio::test]
+    async fn a_commit_that_is_sent_twice_holds_once() {
+        let redis = Redis::start().unwrap();
+        let store = RedisStore::open(&redis.url()).await.unwrap();
+        store.ping().await.unwrap();
+        let room: RoomId = "demo".parse().unwrap();
+        let viewer = sample("demo").participants.into_values().next().unwrap();
+        let change = Change {
+            record: RecordChange::Put(Arc::new(sample("demo"))),
+            members: vec![MemberChange::Put { was: None, now: Box::new(viewer) }],
+            kept: vec![KeptChange::Append("owner".parse().unwrap(), "{}".into())],
+            due: None,
+        };
+        let mut answers = Vec::new();
+        for name in ["one", "one", "two"] {
+            let call = commit_call(&room, Revision::default(), &change, name, true).unwrap();
+            answers.push(call.run::<Vec<u64>>(&store.connection, String::new).await.unwrap());
+        }
+        assert_eq!(answers[0], answers[1], "the second is told what became of the first");
+        assert_eq!(answers[2], [0], "another is a conflict");
+        let kept = store.take_kept(&room, &"owner".parse().unwrap()).await.unwrap();
+        assert_eq!(kept.signals.len(), 1);
+    }
 }

@@ -44,6 +44,7 @@ impl Streams for RedisStore {
             .bytes(change.notice.as_deref().unwrap_or_default())
             .text(self.connection.publish())
             .text(keys::notices(room))
+            .text(self.names.next())
             .text(change.put.len());
         for (_, bytes, keep) in &change.put {
             call = call.bytes(bytes).text(millis(*keep).max(1));
