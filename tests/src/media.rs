@@ -63,7 +63,8 @@ impl Media {
 
     /// Four seconds of what [`Media::live`] writes.
     pub fn fragments() -> Fragments {
-        let directory = tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
+        let directory =
+            tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
         let path = directory.path().join("live.mp4");
         run(ffmpeg().args(source("4")).args(CODECS).args(FRAGMENTS).arg(&path));
         Fragments::read(&std::fs::read(path).expect("ffmpeg wrote its file"))

@@ -46,7 +46,10 @@ async fn a_listed_room_tells_its_numbers() {
     let _bob = stack.join("live", "p2m", "bob").await;
     let page = stack.api().get("/v1/rooms").await;
     let room = &page["rooms"][0];
-    assert_eq!((&room["room"], &room["mode"], &room["owner"]), (&json!("live"), &json!("p2m"), &json!("ann")));
+    assert_eq!(
+        (&room["room"], &room["mode"], &room["owner"]),
+        (&json!("live"), &json!("p2m"), &json!("ann"))
+    );
     assert_eq!((&room["publishers"], &room["viewers"], &room["stations"]), (&json!(1), &json!(1), &json!(0)));
     assert_eq!(room["participants"], 2);
     assert!(is_rfc3339(room["createdAt"].as_str().unwrap()), "{room}");
@@ -61,7 +64,10 @@ async fn a_room_is_inspected() {
     let _bob = stack.join("demo", "p2p", "bob").await;
     ann.done(json!({ "type": "UpdateVideo", "video": false })).await;
     let room = stack.api().get("/v1/rooms/demo").await;
-    assert_eq!((&room["room"], &room["mode"], &room["owner"]), (&json!("demo"), &json!("p2p"), &json!("ann")));
+    assert_eq!(
+        (&room["room"], &room["mode"], &room["owner"]),
+        (&json!("demo"), &json!("p2p"), &json!("ann"))
+    );
     assert!(is_rfc3339(room["createdAt"].as_str().unwrap()), "{room}");
     assert_eq!(users(&room["participants"]), ["ann", "bob"]);
     let own = entry(&room["participants"], "ann");
@@ -147,7 +153,8 @@ async fn health_and_metrics_are_there() {
         let (status, body) = api.call(Method::GET, "/metrics").await;
         assert_eq!(status, StatusCode::OK);
         let text = body.as_str().unwrap().to_owned();
-        let connections = |line: &&str| line.starts_with("mobz_") && line.contains("connections") && line.ends_with(" 1");
+        let connections =
+            |line: &&str| line.starts_with("mobz_") && line.contains("connections") && line.ends_with(" 1");
         (text.contains("# TYPE ") && text.lines().any(|line| connections(&line))).then_some(())
     })
     .await;

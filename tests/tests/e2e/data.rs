@@ -58,7 +58,10 @@ async fn what_a_publisher_sends_is_what_players_get() {
     assert_eq!(get(&stack, &format!("main/{init}")).await, (StatusCode::OK, fragments.init.clone()));
     let (status, index) = get(&stack, "index.m3u8").await;
     let index = String::from_utf8(index).unwrap();
-    assert!(status == StatusCode::OK && index.contains("main/media.m3u8") && index.contains("avc1."), "{index}");
+    assert!(
+        status == StatusCode::OK && index.contains("main/media.m3u8") && index.contains("avc1."),
+        "{index}"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +89,10 @@ async fn an_acknowledged_part_sent_again_changes_nothing_and_other_bytes_are_sta
     let first = ann.request_data(part(), &fragments.parts[0]).await;
     let (msn, number) = (first["msn"].as_u64().unwrap(), first["part"].as_u64().unwrap());
     let again = ann.request_data(numbered(msn, number), &fragments.parts[0]).await;
-    assert_eq!((&again["type"], &again["msn"], &again["part"]), (&json!("DataAck"), &first["msn"], &first["part"]));
+    assert_eq!(
+        (&again["type"], &again["msn"], &again["part"]),
+        (&json!("DataAck"), &first["msn"], &first["part"])
+    );
     let other = ann.request_data(numbered(msn, number), &fragments.parts[1]).await;
     assert_eq!(other["code"], "stale", "{other}");
     let skipped = ann.request_data(numbered(msn, number + 2), &fragments.parts[1]).await;
@@ -170,10 +176,16 @@ async fn a_publisher_that_comes_back_goes_on_at_the_next_part() {
     let before = ann.request_data(part(), &fragments.parts[0]).await;
     ann.cut();
     let mut ann = stack.connect().await;
-    ann.join_with(json!({ "room": "live", "mode": "p2m", "resume": joined["resume"], "user": { "id": "ann" } })).await;
+    ann.join_with(
+        json!({ "room": "live", "mode": "p2m", "resume": joined["resume"], "user": { "id": "ann" } }),
+    )
+    .await;
     let again = ann.request_data(init(), &fragments.init).await;
     assert_eq!(again["type"], "DataAck", "the identical init changes nothing: {again}");
     let after = ann.request_data(part(), &fragments.parts[1]).await;
-    assert_eq!((&after["msn"], after["part"].as_u64()), (&before["msn"], before["part"].as_u64().map(|part| part + 1)));
+    assert_eq!(
+        (&after["msn"], after["part"].as_u64()),
+        (&before["msn"], before["part"].as_u64().map(|part| part + 1))
+    );
     assert!(!playlist(&stack, "").await.contains("#EXT-X-DISCONTINUITY\n"));
 }

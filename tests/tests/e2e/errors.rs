@@ -20,7 +20,10 @@ async fn a_bad_signal_is_refused_with_its_path() {
         (json!({ "type": "Join", "room": "r", "mode": "x2x" }), "mode"),
         (json!({ "type": "Join", "room": "no spaces", "mode": "p2p" }), "room"),
         (json!({ "type": "Join", "room": "r", "mode": "p2p", "user": { "id": "ü" } }), "user.id"),
-        (json!({ "type": "Join", "room": "r", "mode": "p2p", "user": { "name": "n".repeat(129) } }), "user.name"),
+        (
+            json!({ "type": "Join", "room": "r", "mode": "p2p", "user": { "name": "n".repeat(129) } }),
+            "user.name",
+        ),
     ] {
         let refusal = ann.refused(signal, "bad_signal").await;
         assert_eq!(refusal["path"], path, "{refusal}");
@@ -156,7 +159,11 @@ async fn past_a_burst_of_2000_signals_the_rate_is_limited() {
 async fn a_hundred_bad_signals_close_the_connection_and_99_do_not() {
     let stack = Stack::up();
     let mut ann = stack.join("demo", "p2p", "ann").await;
-    let bad = [json!({ "type": "Dance" }), json!({ "type": "Offer" }), json!({ "type": "Kick", "user": "ann", "reason": 5 })];
+    let bad = [
+        json!({ "type": "Dance" }),
+        json!({ "type": "Offer" }),
+        json!({ "type": "Kick", "user": "ann", "reason": 5 }),
+    ];
     for signal in bad.iter().cycle().take(99) {
         let answer = ann.request(signal.clone()).await;
         assert_eq!(answer["type"], "Error");

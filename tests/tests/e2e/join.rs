@@ -80,13 +80,16 @@ async fn the_first_in_an_m2m_room_publishes_and_the_next_watches() {
 async fn a_wish_to_publish_is_granted_while_there_is_room() {
     let stack = Stack::up();
     let mut ann = stack.connect().await;
-    let ack = ann.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "ann" }, "publish": false })).await;
+    let ack =
+        ann.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "ann" }, "publish": false })).await;
     assert_eq!((&ack["participantType"], &ack["owner"]), (&json!("viewer"), &json!("ann")));
     let mut bob = stack.connect().await;
-    let ack = bob.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "bob" }, "publish": true })).await;
+    let ack =
+        bob.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "bob" }, "publish": true })).await;
     assert_eq!((&ack["participantType"], &ack["owner"]), (&json!("publisher"), &json!("ann")));
     let mut cem = stack.connect().await;
-    let ack = cem.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "cem" }, "publish": true })).await;
+    let ack =
+        cem.join_with(json!({ "room": "a", "mode": "p2m", "user": { "id": "cem" }, "publish": true })).await;
     assert_eq!(ack["participantType"], "viewer", "one publishes in p2m");
 
     let mut nine = Vec::new();
@@ -131,7 +134,8 @@ async fn versions_rise_by_one_and_a_change_has_one_version() {
     let mut ann = stack.connect().await;
     let mut version = ann.join("g", "m2m", "ann").await["version"].as_u64().unwrap();
     let mut bob = stack.connect().await;
-    let ack = bob.join_with(json!({ "room": "g", "mode": "m2m", "user": { "id": "bob" }, "publish": true })).await;
+    let ack =
+        bob.join_with(json!({ "room": "g", "mode": "m2m", "user": { "id": "bob" }, "publish": true })).await;
     version += 1;
     assert_eq!(ack["version"], version);
     assert_eq!(ann.expect("ParticipantChange").await["version"], version);
@@ -144,7 +148,10 @@ async fn versions_rise_by_one_and_a_change_has_one_version() {
         bob.done(json!({ "type": "UpdateVideo", "video": video })).await;
         version += 1;
         let update = ann.expect("UpdateVideo").await;
-        assert_eq!((&update["version"], &update["from"], &update["video"]), (&json!(version), &json!("bob"), &json!(video)));
+        assert_eq!(
+            (&update["version"], &update["from"], &update["video"]),
+            (&json!(version), &json!("bob"), &json!(video))
+        );
         assert_eq!(update["audio"], true, "what was not said stays: {update}");
     }
 
@@ -177,7 +184,10 @@ async fn who_left_may_join_again_on_the_same_connection() {
     let mut ann = stack.join("demo", "p2p", "ann").await;
     let mut bob = stack.join("demo", "p2p", "bob").await;
     assert_eq!(bob.done(json!({ "type": "Leave" })).await["type"], "Ack");
-    assert_eq!(ann.expect_that("bob's leaving", |signal| signal["left"][0]["user"] == "bob").await["left"][0]["reason"], "left");
+    assert_eq!(
+        ann.expect_that("bob's leaving", |signal| signal["left"][0]["user"] == "bob").await["left"][0]["reason"],
+        "left"
+    );
     bob.refused(sync(), "not_joined").await;
     let ack = bob.join("other", "p2m", "bob").await;
     assert_eq!(ack["owner"], "bob");

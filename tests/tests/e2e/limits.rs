@@ -40,7 +40,9 @@ async fn viewers_of_p2m_are_counted_once_a_second_at_most() {
     let mut ann = stack.join("live", "p2m", "ann").await;
     let started = tokio::time::Instant::now();
     let version = ann.done(sync()).await["version"].clone();
-    let viewers = join_all((0..VIEWERS).map(async |number| stack.join("live", "p2m", &format!("v{number}")).await)).await;
+    let viewers =
+        join_all((0..VIEWERS).map(async |number| stack.join("live", "p2m", &format!("v{number}")).await))
+            .await;
     let mut counts = Vec::new();
     while counts.last() != Some(&VIEWERS) {
         counts.push(ann.expect("ViewerCount").await["viewers"].as_u64().unwrap());

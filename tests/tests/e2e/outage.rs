@@ -43,7 +43,8 @@ async fn fails_clearly(stack: &Stack, client: &mut mobz_tests::Client) {
     assert!(refusal["message"].as_str().is_some_and(|text| text.len() > 10), "{refusal}");
     eventually("/readyz says why it cannot serve", async || {
         let (status, body) = stack.api().call(reqwest::Method::GET, "/readyz").await;
-        (status == StatusCode::SERVICE_UNAVAILABLE && body.to_string().to_lowercase().contains("redis")).then_some(())
+        (status == StatusCode::SERVICE_UNAVAILABLE && body.to_string().to_lowercase().contains("redis"))
+            .then_some(())
     })
     .await;
     let (status, _) = stack.api().call(reqwest::Method::GET, "/healthz").await;
@@ -65,7 +66,10 @@ async fn resumes(stack: &Stack, ann: &mut mobz_tests::Client, bob: &mut mobz_tes
     assert_eq!(state["owner"], "ann");
     let echo = ann.done(json!({ "type": "UpdateVideo", "video": false })).await;
     let version = echo["version"].clone();
-    bob.expect_that("the new flags", |signal| signal["type"] == "UpdateVideo" && signal["version"] == version).await;
+    bob.expect_that("the new flags", |signal| {
+        signal["type"] == "UpdateVideo" && signal["version"] == version
+    })
+    .await;
     ann.done(candidate(1)).await;
     assert_eq!(bob.expect("iceCandidate").await["candidate"], "candidate:1");
     bob.done(candidate(2)).await;

@@ -14,7 +14,9 @@ async fn room_with_nine_publishers(stack: &Stack) -> Vec<Client> {
     for number in 1..=9 {
         let mut client = stack.connect().await;
         let user = format!("p{number}");
-        client.join_with(json!({ "room": "g", "mode": "m2m", "user": { "id": user }, "publish": true })).await;
+        client
+            .join_with(json!({ "room": "g", "mode": "m2m", "user": { "id": user }, "publish": true }))
+            .await;
         publishers.push(client);
     }
     publishers

@@ -24,7 +24,10 @@ async fn offer_answer_and_candidates_reach_the_peer_with_from() {
     ann.send(json!({ "type": "iceCandidate", "candidate": null })).await;
     let received = bob.expect("iceCandidate").await;
     assert_eq!(received["candidate"], "candidate:7");
-    assert_eq!((&received["sdpMid"], &received["sdpMLineIndex"], &received["from"]), (&json!("0"), &json!(0), &json!("ann")));
+    assert_eq!(
+        (&received["sdpMid"], &received["sdpMLineIndex"], &received["from"]),
+        (&json!("0"), &json!(0), &json!("ann"))
+    );
     let end = bob.expect("iceCandidate").await;
     assert!(end["candidate"].is_null() && end.as_object().unwrap().contains_key("candidate"), "{end}");
 }

@@ -17,7 +17,8 @@ async fn resume(stack: &Stack, ack: &Value) -> (Client, Value) {
 
 async fn is_away(peer: &mut Client, user: &str) {
     let user = user.to_owned();
-    let change = peer.expect_that("a change that says who is away", |signal| signal["away"] == json!([user])).await;
+    let change =
+        peer.expect_that("a change that says who is away", |signal| signal["away"] == json!([user])).await;
     assert_eq!((&change["left"], &change["back"]), (&json!([]), &json!([])));
 }
 
@@ -35,7 +36,10 @@ async fn comes_back_to_what_was_kept(here: &Stack, there: &Stack) {
     ann.done(sync()).await;
 
     let (mut bob, ack) = resume(there, &joined).await;
-    assert_eq!((&ack["user"], &ack["participantType"], &ack["owner"]), (&json!("bob"), &json!("publisher"), &json!("ann")));
+    assert_eq!(
+        (&ack["user"], &ack["participantType"], &ack["owner"]),
+        (&json!("bob"), &json!("publisher"), &json!("ann"))
+    );
     assert_eq!(crate::entry(&ack["participants"], "bob")["audio"], false, "it goes on as it was: {ack}");
     assert_eq!(crate::entry(&ack["participants"], "bob")["away"], false);
     assert!(ack["missed"].is_null() || ack["missed"] == false, "{ack}");

@@ -22,7 +22,8 @@ async fn a_thousand_clients_are_told_and_go_on_elsewhere_with_nothing_lost() {
     let mut here = Stack::signaling(&redis.url(), &[]).await;
     let there = Stack::up_with(&["--redis", &redis.url()]);
     allow_many_files();
-    let mut seats: Vec<_> = stream::iter(0..ROOMS * 2).map(|number| join(&here, number)).buffered(AT_ONCE).collect().await;
+    let mut seats: Vec<_> =
+        stream::iter(0..ROOMS * 2).map(|number| join(&here, number)).buffered(AT_ONCE).collect().await;
     for seat in seats.iter_mut().step_by(2) {
         let mut signal = candidate(1);
         signal["id"] = json!("last words");
@@ -36,10 +37,12 @@ async fn a_thousand_clients_are_told_and_go_on_elsewhere_with_nothing_lost() {
     let ended = ending.await.unwrap();
     assert_eq!((ended.code, ended.signal), (Some(0), None));
 
-    let mut resumed: Vec<_> = stream::iter(&seats).map(|seat| resume(&there, seat)).buffered(AT_ONCE).collect().await;
+    let mut resumed: Vec<_> =
+        stream::iter(&seats).map(|seat| resume(&there, seat)).buffered(AT_ONCE).collect().await;
     let mut delivered = 0;
     for (pair, again) in seats.chunks(2).zip(resumed.chunks_mut(2)) {
-        let acknowledged = pair[0].client.left().any(|signal| signal["re"] == "last words" && signal["type"] == "Ack");
+        let acknowledged =
+            pair[0].client.left().any(|signal| signal["re"] == "last words" && signal["type"] == "Ack");
         let heard_before = pair[1].client.left().any(|signal| signal["type"] == "iceCandidate");
         if acknowledged && !heard_before {
             again[1].client.expect("iceCandidate").await;
@@ -73,7 +76,8 @@ async fn join(stack: &Stack, number: usize) -> Seat {
 async fn resume(stack: &Stack, seat: &Seat) -> Seat {
     let mut client = stack.connect().await;
     let ack = &seat.ack;
-    let fields = json!({ "room": ack["room"], "mode": "p2p", "resume": ack["resume"], "user": { "id": ack["user"] } });
+    let fields =
+        json!({ "room": ack["room"], "mode": "p2p", "resume": ack["resume"], "user": { "id": ack["user"] } });
     let ack = client.join_with(fields).await;
     Seat { client, ack }
 }

@@ -30,7 +30,8 @@ async fn with_keys_a_join_needs_a_good_token() {
     client.refused(trusted, "unauthorized").await;
     let stranger = Key { secret: "another secret that is long enough to sign".into(), ..Key::test() };
     let unknown = Key { kid: "k2".into(), ..Key::test() };
-    let unsigned = "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.eyJzdWIiOiJhbm4iLCJyb29tIjoiZGVtbyIsImV4cCI6OTk5OTk5OTk5OX0.";
+    let unsigned =
+        "eyJhbGciOiJub25lIiwia2lkIjoiazEifQ.eyJzdWIiOiJhbm4iLCJyb29tIjoiZGVtbyIsImV4cCI6OTk5OTk5OTk5OX0.";
     for token in [
         stranger.participant("demo", "ann", &["publish"]),
         unknown.participant("demo", "ann", &["publish"]),

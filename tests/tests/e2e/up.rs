@@ -51,7 +51,10 @@ fn a_port_that_is_taken_is_named() {
 
 #[test]
 fn a_store_that_is_not_there_is_named() {
-    let output = mobzctl().args(["up", "--munits", "0", "--port-base", "0", "--redis", "redis://127.0.0.1:1"]).output().unwrap();
+    let output = mobzctl()
+        .args(["up", "--munits", "0", "--port-base", "0", "--redis", "redis://127.0.0.1:1"])
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{said}");
     assert!(said.contains("127.0.0.1:1"), "{said}");

@@ -160,7 +160,7 @@ impl fmt::Display for MediaPlaylist<'_> {
     }
 }
 
-/// Seconds with three decimals and no more than needed, from milliseconds.
+/// Seconds with three decimals, from milliseconds.
 struct Millis(u64);
 
 impl fmt::Display for Millis {
@@ -169,12 +169,13 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Seconds with five decimals, from microseconds.
+/// Seconds with five decimals, rounded, from microseconds.
 struct Micros(u64);
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:05}", self.0 / 1_000_000, self.0 % 1_000_000 / 10)
+        let rounded = self.0.saturating_add(5) / 10;
+        write!(f, "{}.{:05}", rounded / 100_000, rounded % 100_000)
     }
 }
 
