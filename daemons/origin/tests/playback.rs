@@ -5,10 +5,11 @@ mod common;
 use std::time::Duration;
 
 use common::{Media, Origin, media};
-use mobz_core::hls::data::DataKind;
+use mobz_core::hls::data::{DataKind, InitFields};
 use quick_m3u8::Reader;
 use quick_m3u8::config::ParsingOptions;
 
+#[allow(clippy::panic, reason = "the playlist belongs in the message")]
 /// Reads a playlist with a parser that is not ours; every line must be one it knows.
 fn assert_reads(text: &str) {
     let mut reader = Reader::from_str(text, ParsingOptions::default());
@@ -24,7 +25,7 @@ fn assert_reads(text: &str) {
 async fn what_ffmpeg_publishes_ffmpeg_plays() {
     let origin = Origin::start().await;
     let Media { init, parts } = media(6, &[]).await;
-    origin.send(DataKind::Init(Default::default()), init).await.unwrap();
+    origin.send(DataKind::Init(InitFields::default()), init).await.unwrap();
     for part in parts {
         origin.part(part).await;
     }
@@ -42,7 +43,7 @@ async fn what_ffmpeg_publishes_ffmpeg_plays() {
 async fn playlists_of_a_running_stream_are_well_formed_at_every_part() {
     let origin = Origin::start().await;
     let Media { init, parts } = media(8, &[]).await;
-    origin.send(DataKind::Init(Default::default()), init).await.unwrap();
+    origin.send(DataKind::Init(InitFields::default()), init).await.unwrap();
     let (mut msn, mut number) = (0, 0);
     for part in parts {
         let ack = origin.part(part).await;
@@ -68,7 +69,7 @@ async fn playlists_of_a_running_stream_are_well_formed_at_every_part() {
 async fn a_blocked_reload_and_a_hinted_part_are_answered_when_the_part_comes() {
     let origin = Origin::start().await;
     let Media { init, parts } = media(3, &[]).await;
-    origin.send(DataKind::Init(Default::default()), init).await.unwrap();
+    origin.send(DataKind::Init(InitFields::default()), init).await.unwrap();
     origin.part(parts[0].clone()).await;
     let playlist = tokio::spawn(origin.get("main/media.m3u8?_HLS_msn=0&_HLS_part=1"));
     let hinted = tokio::spawn(origin.get("main/0.1.m4s"));

@@ -1,6 +1,7 @@
 //! An origin over a memory store, and media from ffmpeg.
 
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
+#![allow(clippy::unwrap_used, reason = "a harness has nobody else to report to")]
 
 use std::net::SocketAddr;
 use std::process::Stdio;
