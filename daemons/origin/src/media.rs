@@ -133,13 +133,11 @@ fn names_of(name: &TrackId, track: &Track, resource: Resource) -> Option<Vec<Med
 }
 
 fn etag_of(pieces: &[(Bytes, Digest)]) -> String {
-    match pieces {
-        [(_, digest)] => format!("\"{}\"", hex(*digest)),
-        _ => {
-            let digests: Vec<u8> = pieces.iter().flat_map(|(_, digest)| digest.0).collect();
-            format!("\"{}\"", hex(Digest::of(&digests)))
-        }
+    if let [(_, digest)] = pieces {
+        return format!("\"{}\"", hex(*digest));
     }
+    let digests: Vec<u8> = pieces.iter().flat_map(|(_, digest)| digest.0).collect();
+    format!("\"{}\"", hex(Digest::of(&digests)))
 }
 
 fn type_of(track: &Track) -> &'static str {

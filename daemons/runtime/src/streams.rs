@@ -87,12 +87,11 @@ impl Streams {
         let mut kept = entry.kept.lock().await;
         let mut is_fresh = false;
         for _ in 0..COMMIT_ATTEMPTS_MAX {
-            let from = match &*kept {
-                Some(from) => from.clone(),
-                None => {
-                    is_fresh = true;
-                    kept.insert(self.load(room, None).await?).clone()
-                }
+            let from = if let Some(from) = &*kept {
+                from.clone()
+            } else {
+                is_fresh = true;
+                kept.insert(self.load(room, None).await?).clone()
             };
             let now = (self.now)();
             entry.used.store(now.as_millis(), Ordering::Relaxed);
@@ -107,17 +106,13 @@ impl Streams {
                 }
             };
             let Some(next) = ingested.next else { return Ok(ingested.ack) };
-            match self.store.commit_stream(room, from.revision, ingested.change).await? {
-                Some(revision) => {
-                    *kept = Some(Kept { revision, stream: Arc::new(next) });
-                    entry.note(kept.as_ref());
-                    return Ok(ingested.ack);
-                }
-                None => {
-                    is_fresh = true;
-                    *kept = Some(self.load(room, Some(from)).await?);
-                }
+            if let Some(revision) = self.store.commit_stream(room, from.revision, ingested.change).await? {
+                *kept = Some(Kept { revision, stream: Arc::new(next) });
+                entry.note(kept.as_ref());
+                return Ok(ingested.ack);
             }
+            is_fresh = true;
+            *kept = Some(self.load(room, Some(from)).await?);
         }
         Err(IngestError::Contended(room.clone()))
     }

@@ -1,8 +1,14 @@
 //! RFC 6381 names of codecs, from their sample entries.
 
+use std::fmt::Write as _;
+
 use mp4_atom::{Btrt, Codec, Hvcc, VpcC};
 
 /// The name players are told, as `CODECS` wants it.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the crate's enum is open, and few of it are codecs of players"
+)]
 pub(super) fn name(entry: &Codec) -> String {
     match entry {
         Codec::Avc1(avc) => avc_name("avc1", &avc.avcc),
@@ -35,7 +41,7 @@ pub(super) fn name(entry: &Codec) -> String {
         Codec::Eac3(_) => "ec-3".to_owned(),
         Codec::Mp3(_) => "mp4a.6b".to_owned(),
         Codec::Unknown(kind, _) => <[u8; 4]>::from(*kind).escape_ascii().to_string(),
-        // The crate's enum is open; whatever else it knows is named by its box.
+        // Whatever else the crate knows is named by its box.
         other => format!("{other:?}")
             .chars()
             .take_while(char::is_ascii_alphanumeric)
@@ -45,6 +51,7 @@ pub(super) fn name(entry: &Codec) -> String {
 }
 
 /// The peak bitrate a sample entry's `btrt` tells, in bits a second.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the crate's enum is open, and few of it have a bitrate")]
 pub(super) fn peak_bitrate(entry: &Codec) -> Option<u64> {
     let btrt: Option<&Btrt> = match entry {
         Codec::Avc1(avc) => avc.btrt.as_ref(),
@@ -84,7 +91,8 @@ fn hevc_name(kind: &str, hvcc: &Hvcc) -> String {
     let constraints = &hvcc.general_constraint_indicator_flags;
     let used = constraints.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
     for byte in &constraints[..used] {
-        name.push_str(&format!(".{byte:X}"));
+        // Writing to a string does not fail.
+        let _ = write!(name, ".{byte:X}");
     }
     name
 }

@@ -340,3 +340,95 @@ fn decode<A: mp4_atom::Atom>(body: &[u8]) -> Result<A, Fmp4Error> {
 fn name(kind: [u8; 4]) -> String {
     kind.escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hls::testing::{Encoder, audio_init, video_init};
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_init_says_what_players_need() {
+        let init = read_init(&video_init()).unwrap();
+        assert_eq!((init.codecs.as_str(), init.media_type), ("avc1.42c01f", MediaType::Video));
+        assert_eq!((init.resolution, init.language, init.bandwidth), (Some((320, 240)), None, None));
+        let audio = read_init(&audio_init()).unwrap();
+        assert_eq!((audio.codecs.as_str(), audio.media_type), ("opus", MediaType::Audio));
+    }
+
+    #[test]
+    fn a_part_says_how_long_it_is_and_whether_a_decoder_may_start_with_it() {
+        let tracks = read_init(&video_init()).unwrap().tracks;
+        let mut encoder = Encoder::default();
+        let first = read_fragment(&tracks, &encoder.part(333, true)).unwrap();
+        let second = read_fragment(&tracks, &encoder.part(200, false)).unwrap();
+        assert_eq!(first, Fragment { duration: 333_000, decode_time: 0, independent: true, samples: 1 });
+        assert_eq!(
+            second,
+            Fragment { duration: 200_000, decode_time: 333_000, independent: false, samples: 1 }
+        );
+    }
+
+    #[test]
+    fn several_fragments_are_one() {
+        let tracks = read_init(&video_init()).unwrap().tracks;
+        let mut encoder = Encoder::default();
+        let both = [encoder.part(300, true), encoder.part(200, false)].concat();
+        let read = read_fragment(&tracks, &both).unwrap();
+        assert_eq!(read, Fragment { duration: 500_000, decode_time: 0, independent: true, samples: 2 });
+    }
+
+    #[test]
+    fn what_is_not_what_it_claims_is_refused() {
+        let tracks = read_init(&video_init()).unwrap().tracks;
+        let part = Encoder::default().part(333, true);
+        let misplaced = |found: &str, place| Fmp4Error::Misplaced { found: found.to_owned(), place };
+        assert_eq!(read_init(&part).unwrap_err(), misplaced("moof", AN_INIT));
+        assert_eq!(read_fragment(&tracks, &video_init()).unwrap_err(), misplaced("ftyp", A_PART));
+        assert_eq!(
+            read_fragment(&[], &part).unwrap_err(),
+            Fmp4Error::Missing { missing: "an init with video or audio", place: A_PART }
+        );
+        let other = [MediaTrack { id: 7, ..tracks[0].clone() }];
+        assert_eq!(read_fragment(&other, &part).unwrap_err(), Fmp4Error::UnknownTrack(1));
+        let cut = &part[..part.len() - 2];
+        assert!(matches!(read_fragment(&tracks, cut), Err(Fmp4Error::Broken(_))));
+        let without_mdat = &part[..part.len() - 12];
+        assert!(matches!(read_fragment(&tracks, without_mdat), Err(Fmp4Error::Missing { .. })));
+        assert!(matches!(read_fragment(&tracks, b"<html>no media</html>"), Err(Fmp4Error::Broken(_))));
+    }
+
+    #[test]
+    fn samples_that_the_mdat_does_not_hold_are_refused() {
+        let tracks = read_init(&video_init()).unwrap().tracks;
+        let part = Encoder::default().part(333, true);
+        let mut short = part[..part.len() - 1].to_vec();
+        let mdat_size = short.len() - 11;
+        short[mdat_size + 3] -= 1;
+        assert_eq!(
+            read_fragment(&tracks, &short).unwrap_err(),
+            Fmp4Error::Inconsistent("samples lie outside the mdat")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn broken_inits_are_read_or_refused(at in 0usize..600, byte in any::<u8>(), cut in 0usize..600) {
+            let mut init = video_init().to_vec();
+            let place = at % init.len();
+            init[place] = byte;
+            let _ = read_init(&init);
+            let _ = read_init(&init[..cut.min(init.len())]);
+        }
+
+        #[test]
+        fn broken_parts_are_read_or_refused(at in 0usize..200, byte in any::<u8>(), cut in 0usize..200) {
+            let tracks = read_init(&video_init()).unwrap().tracks;
+            let mut part = Encoder::default().part(333, true).to_vec();
+            let place = at % part.len();
+            part[place] = byte;
+            let _ = read_fragment(&tracks, &part);
+            let _ = read_fragment(&tracks, &part[..cut.min(part.len())]);
+        }
+    }
+}

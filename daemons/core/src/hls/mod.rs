@@ -9,3 +9,5 @@ pub mod request;
 pub mod split;
 pub mod store;
 pub mod stream;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

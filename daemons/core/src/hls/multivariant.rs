@@ -22,14 +22,14 @@ impl<'a> MultivariantPlaylist<'a> {
         Some(Self { stream })
     }
 
-    fn of_type(&self, wanted: MediaType) -> impl Iterator<Item = (&'a TrackId, &'a Track)> {
+    fn of_type(self, wanted: MediaType) -> impl Iterator<Item = (&'a TrackId, &'a Track)> {
         self.stream
             .listed()
             .filter(move |(_, track)| track.info.media_type.unwrap_or(MediaType::Video) == wanted)
     }
 
     /// Whether every listed segment begins with an independent part, as far as is remembered.
-    fn is_independent(&self) -> bool {
+    fn is_independent(self) -> bool {
         let mut segments =
             self.stream.listed().flat_map(|(_, track)| track.segments.iter().chain(&track.open));
         segments.all(|segment| segment.parts.first().is_none_or(|part| part.independent))

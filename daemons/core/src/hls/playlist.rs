@@ -82,37 +82,6 @@ impl<'a> MediaPlaylist<'a> {
         writeln!(f, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", track.discontinuity_sequence)
     }
 
-    fn segment(
-        &self,
-        f: &mut fmt::Formatter<'_>,
-        segment: &Segment,
-        shows_parts: bool,
-        is_open: bool,
-    ) -> fmt::Result {
-        if segment.discontinuity {
-            writeln!(f, "#EXT-X-DISCONTINUITY")?;
-        }
-        writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", DateTime(segment.date_time))?;
-        if shows_parts {
-            for (number, part) in segment.parts.iter().enumerate() {
-                write!(
-                    f,
-                    "#EXT-X-PART:DURATION={},URI=\"{}.{number}.m4s\"",
-                    Micros(part.duration),
-                    segment.msn
-                )?;
-                writeln!(f, "{}", if part.independent { ",INDEPENDENT=YES" } else { "" })?;
-            }
-        }
-        if is_open {
-            return Ok(());
-        }
-        if segment.gap {
-            writeln!(f, "#EXT-X-GAP")?;
-        }
-        writeln!(f, "#EXTINF:{},\n{}.m4s", Micros(segment.duration), segment.msn)
-    }
-
     fn reports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (name, track) in self.stream.listed().filter(|(name, _)| *name != self.name) {
             let Some((msn, part)) = track.edge() else { continue };
@@ -142,13 +111,13 @@ impl fmt::Display for MediaPlaylist<'_> {
                 writeln!(f, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.init)?;
                 map = Some(segment.init);
             }
-            self.segment(f, segment, place >= without_parts, false)?;
+            write_segment(f, segment, place >= without_parts, false)?;
         }
         if let Some(open) = &track.open {
             if map != Some(open.init) {
                 writeln!(f, "#EXT-X-MAP:URI=\"init-{}.mp4\"", open.init)?;
             }
-            self.segment(f, open, true, true)?;
+            write_segment(f, open, true, true)?;
         }
         if self.stream.has_ended(track) {
             return writeln!(f, "#EXT-X-ENDLIST");
@@ -160,7 +129,32 @@ impl fmt::Display for MediaPlaylist<'_> {
     }
 }
 
-/// Seconds with three decimals and no more than needed, from milliseconds.
+fn write_segment(
+    f: &mut fmt::Formatter<'_>,
+    segment: &Segment,
+    shows_parts: bool,
+    is_open: bool,
+) -> fmt::Result {
+    if segment.discontinuity {
+        writeln!(f, "#EXT-X-DISCONTINUITY")?;
+    }
+    writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", DateTime(segment.date_time))?;
+    if shows_parts {
+        for (number, part) in segment.parts.iter().enumerate() {
+            write!(f, "#EXT-X-PART:DURATION={},URI=\"{}.{number}.m4s\"", Micros(part.duration), segment.msn)?;
+            writeln!(f, "{}", if part.independent { ",INDEPENDENT=YES" } else { "" })?;
+        }
+    }
+    if is_open {
+        return Ok(());
+    }
+    if segment.gap {
+        writeln!(f, "#EXT-X-GAP")?;
+    }
+    writeln!(f, "#EXTINF:{},\n{}.m4s", Micros(segment.duration), segment.msn)
+}
+
+/// Seconds with three decimals, from milliseconds.
 struct Millis(u64);
 
 impl fmt::Display for Millis {
@@ -169,12 +163,13 @@ impl fmt::Display for Millis {
     }
 }
 
-/// Seconds with five decimals, from microseconds.
+/// Seconds with five decimals, rounded, from microseconds.
 struct Micros(u64);
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:05}", self.0 / 1_000_000, self.0 % 1_000_000 / 10)
+        let rounded = self.0.saturating_add(5) / 10;
+        write!(f, "{}.{:05}", rounded / 100_000, rounded % 100_000)
     }
 }
 

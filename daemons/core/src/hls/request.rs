@@ -76,7 +76,7 @@ impl Directives {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             match key {
                 "_HLS_msn" => {
-                    msn = Some(value.parse::<u64>().map_err(|_| "_HLS_msn is a media sequence number")?)
+                    msn = Some(value.parse::<u64>().map_err(|_| "_HLS_msn is a media sequence number")?);
                 }
                 "_HLS_part" => part = Some(value.parse::<u32>().map_err(|_| "_HLS_part is a part's number")?),
                 "_HLS_skip" if value == "YES" || value == "v2" => extent = Extent::Delta,

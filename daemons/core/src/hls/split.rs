@@ -157,9 +157,9 @@ impl Splitter {
 mod tests {
     use super::*;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).unwrap();
-        [&size.to_be_bytes(), &kind[..], body].concat()
+        [&size.to_be_bytes(), kind.as_bytes(), body].concat()
     }
 
     fn all(splitter: &mut Splitter) -> Vec<Piece> {
@@ -167,10 +167,10 @@ mod tests {
     }
 
     fn stream() -> (Vec<u8>, Vec<Piece>) {
-        let init = [boxed(b"ftyp", b"iso6"), boxed(b"moov", b"m")].concat();
-        let first = [boxed(b"styp", b"msdh"), boxed(b"moof", b"a"), boxed(b"mdat", b"123")].concat();
-        let second = [boxed(b"moof", b"b"), boxed(b"mdat", b"")].concat();
-        let bytes = [&init[..], &boxed(b"sidx", b"x"), &first, &second, &boxed(b"mfra", b"y")].concat();
+        let init = [boxed("ftyp", b"iso6"), boxed("moov", b"m")].concat();
+        let first = [boxed("styp", b"msdh"), boxed("moof", b"a"), boxed("mdat", b"123")].concat();
+        let second = [boxed("moof", b"b"), boxed("mdat", b"")].concat();
+        let bytes = [&init[..], &boxed("sidx", b"x"), &first, &second, &boxed("mfra", b"y")].concat();
         (bytes, vec![Piece::Init(init.into()), Piece::Part(first.into()), Piece::Part(second.into())])
     }
 
@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn what_is_no_box_is_refused_with_its_place() {
         let mut splitter = Splitter::new();
-        splitter.feed(&[&boxed(b"ftyp", b"")[..], b"\0\0\0\x09\0\0\0\0x"].concat());
+        splitter.feed(&[&boxed("ftyp", b"")[..], b"\0\0\0\x09\0\0\0\0x"].concat());
         let error = splitter.next_piece().unwrap_err();
         assert_eq!(error, SplitError::NotFmp4 { offset: 8, reason: "no box type" });
     }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn an_unfragmented_file_is_refused() {
         let mut splitter = Splitter::new();
-        splitter.feed(&[boxed(b"ftyp", b""), boxed(b"mdat", b"12")].concat());
+        splitter.feed(&[boxed("ftyp", b""), boxed("mdat", b"12")].concat());
         assert!(matches!(splitter.next_piece(), Err(SplitError::NotFmp4 { offset: 8, .. })));
     }
 

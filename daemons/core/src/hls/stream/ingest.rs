@@ -194,7 +194,10 @@ impl Stream {
         };
         track.info = info;
         track.init = number;
-        track.owner = Some(publisher.clone());
+        if track.owner.as_ref() != Some(publisher) {
+            track.owner = Some(publisher.clone());
+            track.owner_since = track.next_msn;
+        }
         track.next_decode_time = None;
         track.automatic = true;
         track.ended = false;
@@ -206,7 +209,7 @@ impl Stream {
     }
 
     fn take_end(&mut self, now: Timestamp, signal: &DataSignal) -> Result<Taken, Refusal> {
-        let last = self.tracks.get(&signal.track).and_then(|track| Some(track.next_msn.checked_sub(1)?));
+        let last = self.tracks.get(&signal.track).and_then(|track| track.next_msn.checked_sub(1));
         let ack = DataAck {
             re: signal.id.clone(),
             track: signal.track.clone(),

@@ -129,7 +129,11 @@ impl Stream {
         };
         let known = self.tracks.get(&signal.track).filter(|track| track.owner.as_ref() == Some(publisher));
         if let Some(track) = known.filter(|_| !fields.discontinuity) {
-            let mut same = track.segments.iter().filter(|segment| segment.digest == Some(digest));
+            let mut same = track.segments.iter().filter(|segment| {
+                segment.digest == Some(digest)
+                    && segment.init == track.init
+                    && segment.msn >= track.owner_since
+            });
             match (same.next_back(), fields.msn) {
                 (Some(same), None) => {
                     return Ok(Taken { ack: ack(same.msn), put: Vec::new(), is_new: false });
@@ -212,15 +216,18 @@ impl Stream {
 }
 
 impl Track {
-    /// The number under which these very bytes were acknowledged before.
+    /// The number under which these very bytes of its owner were acknowledged before.
     fn acknowledged(&self, fields: &PartFields, digest: Digest) -> Result<Option<(u64, u32)>, Refusal> {
         let numbered = |segment: &Segment| {
+            if segment.init != self.init {
+                return None;
+            }
             let at = segment.parts.iter().position(|part| part.digest == digest)?;
             Some((segment.msn, u32::try_from(at).ok()?))
         };
         match (fields.msn, fields.part) {
             (Some(msn), Some(part)) => {
-                let found = self.segment(msn).and_then(|segment| segment.parts.get(part as usize));
+                let found = self.owned(msn).and_then(|segment| segment.parts.get(part as usize));
                 match found {
                     Some(found) if found.digest == digest => Ok(Some((msn, part))),
                     Some(_) => {
@@ -229,7 +236,7 @@ impl Track {
                     None => Ok(None),
                 }
             }
-            (Some(msn), None) => Ok(self.segment(msn).and_then(numbered)),
+            (Some(msn), None) => Ok(self.owned(msn).and_then(numbered)),
             (None, _) if fields.discontinuity => Ok(None),
             (None, Some(part)) => {
                 let open =
@@ -237,8 +244,16 @@ impl Track {
                 Ok(open.filter(|(_, found)| found.digest == digest).map(|(msn, _)| (msn, part)))
             }
             // The same samples at the same media time can only be the same part.
-            (None, None) => Ok(self.open.iter().chain(self.segments.iter().rev()).find_map(numbered)),
+            (None, None) => {
+                let newest_first = self.open.iter().chain(self.segments.iter().rev());
+                Ok(newest_first.take_while(|segment| segment.msn >= self.owner_since).find_map(numbered))
+            }
         }
+    }
+
+    /// A listed segment that is its present owner's.
+    fn owned(&self, msn: u64) -> Option<&Segment> {
+        self.segment(msn).filter(|_| msn >= self.owner_since)
     }
 
     fn place(&self, fields: &PartFields, part: &Part, target: u64) -> Result<Place, Refusal> {

@@ -6,6 +6,8 @@
 mod ingest;
 mod media;
 mod silence;
+#[cfg(test)]
+mod tests;
 mod track;
 
 use std::collections::BTreeMap;

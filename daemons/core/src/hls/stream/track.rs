@@ -28,6 +28,8 @@ pub struct Track {
     pub init: u64,
     /// Whose init that is.
     pub owner: Option<UserId>,
+    /// The number of the first segment that is its owner's.
+    pub owner_since: u64,
     /// The number the next new init gets.
     pub next_init: u64,
     /// Complete segments inside the window, oldest first.
@@ -307,6 +309,7 @@ impl Track {
             init: self.init,
             next_init: self.next_init,
             next_msn: self.next_msn,
+            owner_since: self.next_msn,
             discontinuity_sequence: self.discontinuity_sequence,
             retired: std::mem::take(&mut self.retired),
             ..Self::default()

@@ -1,0 +1,628 @@
+//! PROTOCOL.md §5, row by row.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::*;
+use crate::hls::data::{DataAck, DataKind, DataSignal, InitFields, PartFields, SegmentFields, Warning};
+use crate::hls::playlist::{Extent, MediaPlaylist};
+use crate::hls::testing::{Encoder, audio_init, other_video_init, video_init};
+
+const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// A stream and the publisher that feeds it, in real time.
+struct Scene {
+    stream: Stream,
+    settings: Settings,
+    now: Timestamp,
+    publisher: UserId,
+    encoder: Encoder,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            stream: Stream::default(),
+            settings: Settings::default(),
+            now: START,
+            publisher: "ann".parse().unwrap(),
+            encoder: Encoder::default(),
+        }
+    }
+
+    /// With an init sent.
+    fn begun() -> Self {
+        let mut scene = Self::new();
+        scene.init(InitFields::default()).unwrap();
+        scene
+    }
+
+    fn send_on(&mut self, track: &str, kind: DataKind, payload: Bytes) -> Result<DataAck, Refusal> {
+        let signal = DataSignal {
+            id: Some("7".to_owned()),
+            track: track.parse().unwrap(),
+            kind,
+            chunk: None,
+            payload,
+        };
+        let ingested = self.stream.ingest(self.now, &self.settings, &self.publisher, &signal)?;
+        if let Some(next) = ingested.next {
+            assert!(next.serial > self.stream.serial);
+            assert_eq!(Stream::decode(&ingested.change.state.unwrap()).unwrap(), next);
+            self.stream = next;
+        }
+        Ok(ingested.ack)
+    }
+
+    fn send(&mut self, kind: DataKind, payload: Bytes) -> Result<DataAck, Refusal> {
+        self.send_on("main", kind, payload)
+    }
+
+    fn init(&mut self, fields: InitFields) -> Result<DataAck, Refusal> {
+        self.send(DataKind::Init(fields), video_init())
+    }
+
+    /// A part as the encoder makes it next; time passes as it does.
+    fn part(&mut self, millis: u32, independent: bool, fields: PartFields) -> Result<DataAck, Refusal> {
+        self.wait(u64::from(millis));
+        let payload = self.encoder.part(millis, independent);
+        self.send(DataKind::Part(fields), payload)
+    }
+
+    fn plain(&mut self, millis: u32, independent: bool) -> (u64, u32) {
+        let ack = self.part(millis, independent, PartFields::default()).unwrap();
+        (ack.msn.unwrap(), ack.part.unwrap())
+    }
+
+    /// One segment of two seconds in six parts.
+    fn segment(&mut self) {
+        self.plain(334, true);
+        for _ in 0..4 {
+            self.plain(334, false);
+        }
+        self.plain(330, false);
+    }
+
+    fn wait(&mut self, millis: u64) {
+        self.now = self.now.after(Duration::from_millis(millis));
+    }
+
+    fn tick(&mut self) {
+        while let Some(ticked) = self.stream.tick(self.now) {
+            self.stream = ticked.next;
+        }
+    }
+
+    fn track(&self) -> &Track {
+        &self.stream.tracks[&"main".parse().unwrap()]
+    }
+
+    fn playlist(&self) -> String {
+        MediaPlaylist::new(&self.stream, &"main".parse().unwrap(), Extent::Full).unwrap().to_string()
+    }
+}
+
+fn numbered(msn: u64, part: u32) -> PartFields {
+    PartFields { msn: Some(msn), part: Some(part), ..PartFields::default() }
+}
+
+fn kind_of(result: Result<DataAck, Refusal>) -> RefusalKind {
+    result.unwrap_err().kind
+}
+
+fn bad(path: &'static str) -> RefusalKind {
+    RefusalKind::BadSignal { path }
+}
+
+#[test]
+fn numbers_follow_from_order_and_segments_from_keyframes() {
+    let mut scene = Scene::begun();
+    let mut numbers = Vec::new();
+    for part in 0..9 {
+        numbers.push(scene.plain(500, part % 4 == 0));
+    }
+    let expected = [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2), (1, 3), (2, 0)];
+    assert_eq!(numbers, expected);
+    assert_eq!(scene.stream.part_target, Some(500));
+}
+
+#[test]
+fn a_keyframe_ends_a_segment_from_half_the_target_duration_on() {
+    let mut scene = Scene::begun();
+    assert_eq!(scene.plain(400, true), (0, 0));
+    assert_eq!(scene.plain(400, true), (0, 1));
+    assert_eq!(scene.plain(400, true), (0, 2));
+    assert_eq!(scene.plain(400, true), (1, 0));
+}
+
+#[test]
+fn a_segment_without_keyframes_ends_at_the_target_duration() {
+    let mut scene = Scene::begun();
+    let numbers: Vec<_> = (0..7).map(|part| scene.plain(500, part == 0)).collect();
+    assert_eq!(numbers[3..], [(0, 3), (1, 0), (1, 1), (1, 2)]);
+}
+
+#[test]
+fn the_part_target_is_the_first_part_rounded_up_to_a_millisecond() {
+    let mut scene = Scene::begun();
+    scene.encoder.decode_time = 1;
+    scene.plain(334, true);
+    assert_eq!(scene.stream.part_target, Some(334));
+    assert_eq!(kind_of(scene.part(335, false, PartFields::default())), bad("duration"));
+    assert_eq!(scene.plain(334, false), (0, 1));
+}
+
+#[test]
+fn targets_are_fixed_while_the_stream_lives() {
+    let mut scene = Scene::new();
+    scene
+        .init(InitFields { part_target: Some(0.5), target_duration: Some(4.0), ..InitFields::default() })
+        .unwrap();
+    assert_eq!((scene.stream.part_target, scene.stream.target_duration), (Some(500), 4));
+    let other = |part_target, target_duration| {
+        DataKind::Init(InitFields { part_target, target_duration, ..InitFields::default() })
+    };
+    assert_eq!(kind_of(scene.send_on("b", other(Some(0.4), None), video_init())), bad("partTarget"));
+    assert_eq!(kind_of(scene.send_on("b", other(None, Some(2.0)), video_init())), bad("targetDuration"));
+    assert!(scene.send_on("b", other(Some(0.5), Some(4.0)), video_init()).is_ok());
+}
+
+#[test]
+fn last_closes_a_segment_and_keyframes_no_longer_do() {
+    let mut scene = Scene::begun();
+    let fields = |last| PartFields { last: Some(last), ..PartFields::default() };
+    scene.part(500, true, fields(false)).unwrap();
+    scene.part(500, true, fields(false)).unwrap();
+    let ack = scene.part(500, true, fields(true)).unwrap();
+    assert_eq!((ack.msn, ack.part), (Some(0), Some(2)));
+    assert!(scene.track().open.is_none());
+    assert_eq!(scene.part(500, true, fields(false)).unwrap().msn, Some(1));
+}
+
+#[test]
+fn an_acknowledged_part_sent_again_is_acknowledged_again_and_changes_nothing() {
+    let mut scene = Scene::begun();
+    let media: Vec<Bytes> = (0..3).map(|part| scene.encoder.part(500, part == 0)).collect();
+    for part in &media {
+        scene.send(DataKind::Part(PartFields::default()), part.clone()).unwrap();
+    }
+    let before = scene.stream.clone();
+    for (number, part) in (0..).zip(&media) {
+        for fields in
+            [numbered(0, number), PartFields::default(), PartFields { msn: Some(0), ..PartFields::default() }]
+        {
+            let ack = scene.send(DataKind::Part(fields), part.clone()).unwrap();
+            assert_eq!((ack.msn, ack.part), (Some(0), Some(number)));
+        }
+    }
+    assert_eq!(scene.stream, before);
+}
+
+#[test]
+fn other_bytes_under_an_acknowledged_number_are_stale_and_so_is_a_closed_segment() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.plain(334, true);
+    assert_eq!(kind_of(scene.part(334, false, numbered(1, 0))), RefusalKind::Stale);
+    assert_eq!(kind_of(scene.part(334, false, numbered(0, 2))), RefusalKind::Stale);
+    assert_eq!(kind_of(scene.part(300, false, numbered(0, 9))), RefusalKind::Stale);
+}
+
+#[test]
+fn a_skipped_part_number_is_refused_and_the_stream_goes_on() {
+    let mut scene = Scene::begun();
+    scene.plain(334, true);
+    let before = scene.stream.clone();
+    assert_eq!(kind_of(scene.part(334, false, numbered(0, 2))), bad("part"));
+    assert_eq!(kind_of(scene.part(334, false, numbered(1, 1))), bad("part"));
+    assert_eq!(scene.stream, before);
+}
+
+#[test]
+fn a_jump_inside_the_window_becomes_gaps_and_one_beyond_it_is_refused() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    assert_eq!(kind_of(scene.part(334, true, numbered(32, 0))), bad("msn"));
+    scene.encoder.decode_time += 3 * 2 * 90_000;
+    let ack = scene.part(334, true, numbered(4, 0)).unwrap();
+    assert_eq!((ack.msn, ack.part), (Some(4), Some(0)));
+    let gaps: Vec<u64> =
+        scene.track().segments.iter().filter(|segment| segment.gap).map(|gap| gap.msn).collect();
+    assert_eq!(gaps, [1, 2, 3]);
+    assert!(!scene.track().open.as_ref().unwrap().discontinuity, "its timestamps go on");
+    assert_eq!(scene.playlist().matches("#EXT-X-GAP").count(), 3);
+}
+
+#[test]
+fn a_short_part_in_mid_segment_is_stored_with_a_warning() {
+    let mut scene = Scene::begun();
+    scene.plain(334, true);
+    assert_eq!(scene.part(270, false, PartFields::default()).unwrap().warning, Some(Warning::ShortPart));
+    assert_eq!(scene.part(290, false, PartFields::default()).unwrap().warning, None);
+    let last = PartFields { last: Some(true), ..PartFields::default() };
+    assert_eq!(scene.part(100, false, last).unwrap().warning, None);
+}
+
+#[test]
+fn what_a_part_says_of_itself_must_be_true() {
+    let mut scene = Scene::begun();
+    let lie = PartFields { duration: Some(0.2), ..PartFields::default() };
+    assert_eq!(kind_of(scene.part(334, true, lie)), bad("duration"));
+    let lie = PartFields { independent: Some(true), ..PartFields::default() };
+    assert_eq!(kind_of(scene.part(334, false, lie)), bad("independent"));
+    let truth = PartFields { duration: Some(0.334), independent: Some(true), ..PartFields::default() };
+    assert!(scene.part(334, true, truth).is_ok());
+    assert_eq!(
+        kind_of(scene.send(DataKind::Part(PartFields::default()), Bytes::from_static(b"no media"))),
+        bad("data")
+    );
+}
+
+#[test]
+fn media_without_an_init_of_its_publisher_is_refused() {
+    let mut scene = Scene::new();
+    assert_eq!(kind_of(scene.part(334, true, PartFields::default())), bad("track"));
+    scene.init(InitFields::default()).unwrap();
+    scene.plain(334, true);
+    scene.publisher = "ben".parse().unwrap();
+    assert_eq!(kind_of(scene.part(334, true, PartFields::default())), bad("track"));
+}
+
+#[test]
+fn the_same_publishers_identical_init_changes_nothing_and_another_is_a_discontinuity() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    let before = scene.stream.clone();
+    assert_eq!(scene.init(InitFields::default()).unwrap().init, Some(0));
+    assert_eq!(scene.stream, before);
+    let ack = scene.send(DataKind::Init(InitFields::default()), other_video_init()).unwrap();
+    assert_eq!(ack.init, Some(1));
+    scene.plain(334, true);
+    let playlist = scene.playlist();
+    assert!(playlist.contains("#EXT-X-DISCONTINUITY\n"), "{playlist}");
+    assert!(playlist.contains("#EXT-X-MAP:URI=\"init-1.mp4\""), "{playlist}");
+}
+
+#[test]
+fn a_new_publisher_begins_anew_and_the_numbers_go_on() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.plain(334, true);
+    scene.publisher = "ben".parse().unwrap();
+    scene.encoder = Encoder::default();
+    scene.init(InitFields::default()).unwrap();
+    assert_eq!(scene.plain(334, true), (2, 0));
+    let open = scene.track().open.as_ref().unwrap();
+    assert!(open.discontinuity);
+    assert_eq!(scene.track().segments.iter().filter(|segment| segment.discontinuity).count(), 0);
+}
+
+#[test]
+fn after_an_end_an_init_begins_a_new_presentation_at_the_next_number() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.segment();
+    assert_eq!(scene.send(DataKind::End, Bytes::new()).unwrap().msn, Some(1));
+    assert!(scene.playlist().ends_with("#EXT-X-ENDLIST\n"));
+    assert_eq!(kind_of(scene.part(334, true, PartFields::default())), bad("track"));
+    scene.init(InitFields { target_duration: Some(4.0), ..InitFields::default() }).unwrap();
+    assert!(!scene.track().has_media());
+    assert_eq!(scene.plain(400, true), (2, 0));
+    let playlist = scene.playlist();
+    assert!(playlist.contains("#EXT-X-MEDIA-SEQUENCE:2\n"), "{playlist}");
+    assert!(playlist.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n"), "{playlist}");
+    assert_eq!(scene.track().fetchable(1), Some(6), "what was listed stays fetchable for a while");
+}
+
+#[test]
+fn an_ended_stream_is_played_for_one_window_more() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.send(DataKind::End, Bytes::new()).unwrap();
+    scene.wait(60_000);
+    assert!(!scene.stream.is_gone(scene.now));
+    scene.wait(1);
+    assert!(scene.stream.is_gone(scene.now));
+}
+
+#[test]
+fn the_window_holds_no_more_than_it_should_and_never_less() {
+    let mut scene = Scene::begun();
+    for _ in 0..80 {
+        scene.segment();
+    }
+    let track = scene.track();
+    let listed = track.listed_duration();
+    assert!((60_000_000..62_000_000).contains(&listed), "{listed}");
+    assert_eq!(track.segments.front().unwrap().msn, 50);
+    assert_eq!(track.fetchable(49), Some(6));
+    assert_eq!(track.fetchable(5), None, "long out of every playlist");
+    assert!(scene.stream.encode().len() < 8_000, "{}", scene.stream.encode().len());
+}
+
+#[test]
+fn discontinuities_that_leave_the_window_are_counted() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    for _ in 0..40 {
+        let marked = PartFields { discontinuity: true, ..PartFields::default() };
+        scene.part(334, true, marked).unwrap();
+        for _ in 0..5 {
+            scene.plain(330, false);
+        }
+    }
+    let track = scene.track();
+    let listed = track.segments.iter().filter(|segment| segment.discontinuity).count() as u64;
+    assert_eq!(track.discontinuity_sequence + listed, 40);
+    assert!(track.discontinuity_sequence > 0);
+}
+
+#[test]
+fn media_whose_timestamps_leap_begins_a_discontinuity() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.encoder.decode_time = 900 * 90_000;
+    scene.plain(334, true);
+    assert!(scene.track().open.as_ref().unwrap().discontinuity);
+}
+
+#[test]
+fn silence_is_listed_as_gaps_the_same_whoever_looks_and_whenever() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.plain(334, true);
+    let last = scene.now;
+    let silent = scene.stream.clone();
+    assert_eq!(scene.stream.due(), Some(last.after(Duration::from_secs(3))));
+    scene.wait(2_999);
+    assert!(scene.stream.tick(scene.now).is_none());
+    for _ in 0..9 {
+        scene.wait(1_001);
+        scene.tick();
+    }
+    let gaps: Vec<u64> =
+        scene.track().segments.iter().filter(|segment| segment.gap).map(|gap| gap.msn).collect();
+    assert_eq!(gaps, [2, 3, 4, 5, 6]);
+    let late = silent.tick(scene.now).unwrap().next;
+    assert_eq!(late.tracks[&"main".parse().unwrap()].segments, scene.track().segments);
+}
+
+#[test]
+fn media_that_returns_goes_on_or_begins_a_discontinuity_by_its_timestamps() {
+    for (skipped, expected) in [(6, false), (0, true)] {
+        let mut scene = Scene::begun();
+        scene.segment();
+        scene.wait(6_000);
+        scene.encoder.decode_time += skipped * 90_000;
+        assert_eq!(scene.plain(334, true), (3, 0), "two gaps in between");
+        assert_eq!(scene.track().open.as_ref().unwrap().discontinuity, expected);
+        assert_eq!(scene.track().silent_gaps, 0);
+    }
+}
+
+#[test]
+fn a_minute_of_silence_ends_the_stream() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    let last = scene.now;
+    scene.wait(59_999);
+    scene.tick();
+    assert!(scene.stream.is_live());
+    scene.wait(1);
+    scene.tick();
+    assert_eq!(scene.stream.phase, Phase::Ended(last.after(SILENCE_MAX)));
+    assert_eq!(scene.stream.due(), None);
+    assert!(scene.playlist().ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[test]
+fn several_tracks_have_numbers_of_their_own_and_report_each_other() {
+    let mut scene = Scene::begun();
+    scene
+        .send_on(
+            "sound",
+            DataKind::Init(InitFields { language: Some("en".into()), ..InitFields::default() }),
+            audio_init(),
+        )
+        .unwrap();
+    scene.segment();
+    scene.plain(334, true);
+    let sound = Encoder::default().part(334, true);
+    let ack = scene.send_on("sound", DataKind::Part(PartFields::default()), sound).unwrap();
+    assert_eq!((ack.track.as_str(), ack.msn, ack.part), ("sound", Some(0), Some(0)));
+    let playlist = scene.playlist();
+    assert!(
+        playlist.contains("#EXT-X-RENDITION-REPORT:URI=\"../sound/media.m3u8\",LAST-MSN=0,LAST-PART=0\n"),
+        "{playlist}"
+    );
+    let multivariant =
+        crate::hls::multivariant::MultivariantPlaylist::new(&scene.stream).unwrap().to_string();
+    let media = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"sound\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,URI=\"sound/media.m3u8\"\n";
+    assert!(multivariant.contains(media), "{multivariant}");
+    assert!(multivariant.contains("CODECS=\"avc1.42c01f,opus\",RESOLUTION=320x240"), "{multivariant}");
+}
+
+#[test]
+fn whole_segments_make_a_plain_stream_of_version_8() {
+    let mut scene = Scene::begun();
+    for msn in 0..3 {
+        scene.wait(2_000);
+        let payload = scene.encoder.part(2_000, true);
+        let ack = scene.send(DataKind::Segment(SegmentFields::default()), payload.clone()).unwrap();
+        assert_eq!((ack.msn, ack.part), (Some(msn), None));
+        let again = SegmentFields { msn: Some(msn), ..SegmentFields::default() };
+        assert_eq!(scene.send(DataKind::Segment(again), payload).unwrap().msn, Some(msn));
+    }
+    let playlist = scene.playlist();
+    assert!(playlist.contains("#EXT-X-VERSION:8\n") && !playlist.contains("PART"), "{playlist}");
+    let long = scene.encoder.part(2_500, true);
+    assert_eq!(kind_of(scene.send(DataKind::Segment(SegmentFields::default()), long)), bad("duration"));
+    assert_eq!(kind_of(scene.part(334, true, PartFields::default())), bad("kind"));
+    let stale = SegmentFields { msn: Some(1), ..SegmentFields::default() };
+    let other = scene.encoder.part(2_000, true);
+    assert_eq!(kind_of(scene.send(DataKind::Segment(stale), other)), RefusalKind::Stale);
+}
+
+#[test]
+fn text_that_would_break_a_playlist_is_refused() {
+    let mut scene = Scene::new();
+    let codecs = InitFields { codecs: Some("avc1\"\n#EXT-X-ENDLIST".into()), ..InitFields::default() };
+    assert_eq!(kind_of(scene.init(codecs)), bad("codecs"));
+    let language = InitFields { language: Some("en,URI=x".into()), ..InitFields::default() };
+    assert_eq!(kind_of(scene.init(language)), bad("language"));
+    let media_type =
+        InitFields { media_type: Some(crate::hls::data::MediaType::Audio), ..InitFields::default() };
+    assert_eq!(kind_of(scene.init(media_type)), bad("mediaType"));
+    assert_eq!(
+        kind_of(scene.send(DataKind::Init(InitFields::default()), vec![0; 40_000].into())),
+        RefusalKind::TooLarge
+    );
+}
+
+#[test]
+fn a_store_that_lost_everything_gets_the_stream_back_with_its_media_marked_as_lost() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.plain(334, true);
+    scene.stream = scene.stream.without_media();
+    assert_eq!(scene.plain(334, true), (2, 0));
+    assert_eq!(scene.playlist().matches("#EXT-X-GAP").count(), 2);
+    assert_eq!(scene.track().inits.len(), 1);
+}
+
+#[test]
+fn a_state_of_another_layout_is_refused() {
+    assert!(Stream::decode(&[9, 1, 2]).is_err());
+    assert!(Stream::decode(&[]).is_err());
+    assert!(Stream::decode(&Stream::default().encode()).is_ok());
+}
+
+/// What a publisher may do next.
+#[derive(Clone, Debug)]
+enum Step {
+    Part { millis: u32, independent: bool, last: Option<bool> },
+    Numbered { ahead: u64, part: u32 },
+    Again { back: usize },
+    Init { other: bool },
+    NewPublisher,
+    End,
+    Wait { millis: u64 },
+    Garbage,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        12 => (50u32..=500, any::<bool>(), proptest::option::of(any::<bool>()))
+            .prop_map(|(millis, independent, last)| Step::Part { millis, independent, last }),
+        3 => (0u64..6, 0u32..4).prop_map(|(ahead, part)| Step::Numbered { ahead, part }),
+        3 => (0usize..20).prop_map(|back| Step::Again { back }),
+        1 => any::<bool>().prop_map(|other| Step::Init { other }),
+        1 => Just(Step::NewPublisher),
+        1 => Just(Step::End),
+        3 => (0u64..8_000).prop_map(|millis| Step::Wait { millis }),
+        1 => Just(Step::Garbage),
+    ];
+    proptest::collection::vec(step, 1..120)
+}
+
+/// The media sequence number and discontinuity sequence of a playlist, and its segments by number.
+fn listed(track: &Track) -> Vec<(u64, u64, u64)> {
+    let all = track.segments.iter().chain(&track.open);
+    let mut discontinuities = track.discontinuity_sequence;
+    let count = |segment: &Segment| {
+        discontinuities += u64::from(segment.discontinuity);
+        (segment.msn, discontinuities, segment.date_time)
+    };
+    all.map(count).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_a_publisher_does_the_stream_stays_whole(steps in steps()) {
+        let mut scene = Scene::begun();
+        scene.settings.window = Duration::from_secs(12);
+        let mut acknowledged: Vec<(Bytes, u64, u32)> = Vec::new();
+        for step in steps {
+            let before = (scene.track().next_msn, listed(scene.track()), scene.track().discontinuity_sequence);
+            match step {
+                Step::Part { millis, independent, last } => {
+                    scene.wait(u64::from(millis));
+                    let media = scene.encoder.part(millis, independent);
+                    let fields = PartFields { last, ..PartFields::default() };
+                    if let Ok(ack) = scene.send(DataKind::Part(fields), media.clone()) {
+                        acknowledged.push((media, ack.msn.unwrap(), ack.part.unwrap()));
+                    }
+                }
+                Step::Numbered { ahead, part } => {
+                    let media = scene.encoder.part(300, true);
+                    let msn = scene.track().last_complete().map_or(0, |last| last + 1) + ahead;
+                    if let Ok(ack) = scene.send(DataKind::Part(numbered(msn, part)), media.clone()) {
+                        prop_assert_eq!((ack.msn, ack.part), (Some(msn), Some(part)));
+                        acknowledged.push((media, msn, part));
+                    }
+                }
+                Step::Again { back } => {
+                    let Some((media, msn, part)) = acknowledged.iter().rev().nth(back).cloned() else { continue };
+                    let track = scene.track();
+                    let is_own = track.owner.as_ref() == Some(&scene.publisher) && msn >= track.owner_since;
+                    let is_kept = is_own && track.segment(msn).is_some_and(|segment| segment.parts.len() > part as usize);
+                    let unchanged = scene.stream.clone();
+                    let again = scene.send(DataKind::Part(numbered(msn, part)), media);
+                    prop_assert_eq!(again.is_ok(), is_kept);
+                    prop_assert_eq!(&scene.stream, &unchanged);
+                }
+                Step::Init { other } => {
+                    let media = if other { other_video_init() } else { video_init() };
+                    scene.send(DataKind::Init(InitFields::default()), media).unwrap();
+                }
+                Step::NewPublisher => {
+                    scene.publisher = if scene.publisher.as_str() == "ann" { "ben" } else { "ann" }.parse().unwrap();
+                    scene.encoder.decode_time = 0;
+                }
+                Step::End => {
+                    scene.send(DataKind::End, Bytes::new()).unwrap();
+                }
+                Step::Wait { millis } => {
+                    scene.wait(millis);
+                    scene.tick();
+                }
+                Step::Garbage => {
+                    let unchanged = scene.stream.clone();
+                    prop_assert!(scene.send(DataKind::Part(PartFields::default()), Bytes::from_static(b"junk")).is_err());
+                    prop_assert_eq!(&scene.stream, &unchanged);
+                }
+            }
+            let track = scene.track();
+            prop_assert!(track.next_msn >= before.0, "the media sequence number never goes back");
+            prop_assert!(track.discontinuity_sequence >= before.2);
+            let now = listed(track);
+            for (number, pair) in now.windows(2).enumerate() {
+                prop_assert_eq!(pair[0].0 + 1, pair[1].0, "no number is left out at {}", number);
+            }
+            for was in before.1 {
+                // What was listed is listed the same, or has left at the front.
+                if let Some(is) = now.iter().find(|is| is.0 == was.0) {
+                    prop_assert_eq!(*is, was);
+                } else {
+                    prop_assert!(now.first().is_none_or(|first| first.0 > was.0));
+                }
+            }
+            let target = u64::from(scene.stream.part_target.unwrap_or(u32::MAX)) * 1000;
+            for segment in track.segments.iter().chain(&track.open) {
+                prop_assert!(segment.parts.iter().all(|part| part.duration <= target));
+                prop_assert_eq!(segment.part_count as usize, segment.parts.len());
+                prop_assert!(segment.duration < u64::from(scene.stream.target_duration) * 1_000_000 + 500_000);
+            }
+        }
+        // Every acknowledged part that is still listed is listed once, with its own bytes.
+        for (media, msn, part) in acknowledged {
+            if let Some(segment) = scene.track().segment(msn).filter(|segment| !segment.gap) {
+                prop_assert_eq!(segment.parts[part as usize].digest, Digest::of(&media));
+            }
+        }
+    }
+}
