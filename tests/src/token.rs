@@ -17,7 +17,7 @@ pub struct Key {
 impl Key {
     /// The key the tests use.
     pub fn test() -> Self {
-        Self { kid: "k1".into(), secret: "a secret of the tests, long enough to sign".into() }
+        Self { kid: "k1".into(), secret: "a secret of the tests that is long enough".into() }
     }
 
     /// As the environment variable `MOBZ_KEYS` wants it.

@@ -56,7 +56,8 @@ async fn a_token_is_good_for_its_room_and_its_grants_only() {
     wish["publish"] = json!(true);
     client.refused(wish, "forbidden").await;
     let (mut owner, _) = joined(&stack, &key.participant("demo", "own", &["publish", "watch"])).await;
-    client.refused(join(&key.participant("demo", "cem", &["publish"])), "forbidden").await;
+    let (mut cem, _) = joined(&stack, &key.participant("demo", "cem", &["publish"])).await;
+    cem.refused(json!({ "type": "Watch", "user": "own" }), "forbidden").await;
     let (mut viewer, ack) = joined(&stack, &key.participant("demo", "dan", &["watch"])).await;
     assert_eq!(ack["participantType"], "viewer");
     viewer.refused(json!({ "type": "Kick", "user": "own" }), "forbidden").await;
