@@ -166,16 +166,13 @@ impl Where {
 fn local() -> (Context, String) {
     let stacks = stack::living();
     let stack = stacks.iter().find(|stack| stack.port == PORT_BASE).or(stacks.first());
-    match stack {
-        Some(stack) => {
-            let context =
-                Context { endpoint: stack.control.clone(), keys: stack.keys.clone(), ..Context::default() };
-            (context, "the stack on this machine".to_owned())
-        }
-        None => {
-            let endpoint = format!("http://127.0.0.1:{PORT_BASE}");
-            (Context { endpoint, ..Context::default() }, "the usual address of a local stack".to_owned())
-        }
+    if let Some(stack) = stack {
+        let context =
+            Context { endpoint: stack.control.clone(), keys: stack.keys.clone(), ..Context::default() };
+        (context, "the stack on this machine".to_owned())
+    } else {
+        let endpoint = format!("http://127.0.0.1:{PORT_BASE}");
+        (Context { endpoint, ..Context::default() }, "the usual address of a local stack".to_owned())
     }
 }
 

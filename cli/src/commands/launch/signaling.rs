@@ -8,7 +8,7 @@ use crate::error::{Failure, Result};
 use crate::exit::Exit;
 
 /// Serves until it is asked to end.
-pub async fn run(settings: Settings) -> Result<Exit> {
+pub(super) async fn run(settings: Settings) -> Result<Exit> {
     let shutdown = shutdown_on_signals().map_err(|error| daemon_failed("signaling", &error))?;
     // Told before the store is looked for: the remedy is on the command line.
     let keys = settings.common.read_keys().map_err(|error| daemon_failed("signaling", &error))?;

@@ -3,6 +3,7 @@
 mod player;
 mod playlist;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -48,7 +49,7 @@ struct Line {
 }
 
 /// Prints a line for each part and segment as it becomes visible.
-pub async fn run(args: Tail, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: Tail, place: &Where, output: &Output) -> Result<Exit> {
     let interrupted = interrupted()?;
     let deadline = Instant::now() + args.duration.unwrap_or(FOREVER);
     tokio::select! {
@@ -347,10 +348,10 @@ fn words(output: &Output, line: &Line) -> String {
         text.push_str("  independent");
     }
     if let Some(millis) = line.capture_ms {
-        text.push_str(&format!("  capture {millis:+} ms"));
+        let _ = write!(text, "  capture {millis:+} ms");
     }
     if let Some(millis) = line.store_ms {
-        text.push_str(&format!("  store {millis:+} ms"));
+        let _ = write!(text, "  store {millis:+} ms");
     }
     if line.kind == "segment" { output.bold(&text) } else { text }
 }

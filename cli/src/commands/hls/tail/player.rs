@@ -23,7 +23,7 @@ const TARGET_ASSUMED: f64 = 10.0;
 
 /// Media as it was fetched.
 #[derive(Clone, Debug)]
-pub struct Fetched {
+pub(super) struct Fetched {
     /// The bytes.
     pub bytes: Bytes,
     /// When the server stored it, where it says so.
@@ -32,7 +32,7 @@ pub struct Fetched {
 
 /// One player of one media playlist.
 #[derive(Debug)]
-pub struct Player {
+pub(super) struct Player {
     http: reqwest::Client,
     url: Url,
     target_duration: f64,
@@ -40,7 +40,7 @@ pub struct Player {
 
 impl Player {
     /// Opens a stream at a multivariant or media playlist; `track` chooses among several.
-    pub async fn open(url: Url, track: Option<&str>) -> Result<Self> {
+    pub(super) async fn open(url: Url, track: Option<&str>) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("mobzctl/", env!("CARGO_PKG_VERSION")))
@@ -73,12 +73,12 @@ impl Player {
     }
 
     /// The media playlist's URL.
-    pub fn url(&self) -> &Url {
+    pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
     /// The playlist now, or, with `next` (a segment and its part), once that is there.
-    pub async fn reload(&mut self, next: Option<(u64, Option<u64>)>) -> Result<Media> {
+    pub(super) async fn reload(&mut self, next: Option<(u64, Option<u64>)>) -> Result<Media> {
         let mut url = self.url.clone();
         if let Some((msn, part)) = next {
             let mut query = url.query_pairs_mut();
@@ -100,7 +100,7 @@ impl Player {
     }
 
     /// Fetches media.
-    pub async fn fetch(&self, resource: &Resource) -> Result<Fetched> {
+    pub(super) async fn fetch(&self, resource: &Resource) -> Result<Fetched> {
         let url = self.resolve(&resource.uri)?;
         let response = self.get(url, resource.range).await?;
         let stored = response
