@@ -239,6 +239,21 @@ impl Endpoint {
         }
     }
 
+    /// A room's stream, as `GET /v1/rooms/{room}/hls` answers.
+    pub async fn hls(&self, room: &RoomId) -> Result<Value> {
+        match self {
+            Self::Http(client) => client.hls(room).await,
+            Self::Store(control) => {
+                let detail = control.hls(room).await;
+                value(
+                    detail.map_err(|error| {
+                        refused(&format!("cannot look at the stream of room {room}"), &error)
+                    })?,
+                )
+            }
+        }
+    }
+
     /// Ends a room.
     pub async fn close(&self, room: &RoomId) -> Result<()> {
         match self {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use reqwest::header::{LAST_MODIFIED, RANGE};
+use reqwest::header::RANGE;
 use reqwest::{StatusCode, Url};
 use tokio::time::sleep;
 
@@ -20,15 +19,6 @@ const ATTEMPTS_MAX: u32 = 5;
 const RETRY_WAIT: Duration = Duration::from_millis(300);
 /// The target duration that is assumed before the first playlist.
 const TARGET_ASSUMED: f64 = 10.0;
-
-/// Media as it was fetched.
-#[derive(Clone, Debug)]
-pub(super) struct Fetched {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// When the server stored it, where it says so.
-    pub stored: Option<Timestamp>,
-}
 
 /// One player of one media playlist.
 #[derive(Debug)]
@@ -100,18 +90,11 @@ impl Player {
     }
 
     /// Fetches media.
-    pub(super) async fn fetch(&self, resource: &Resource) -> Result<Fetched> {
+    pub(super) async fn fetch(&self, resource: &Resource) -> Result<Bytes> {
         let url = self.resolve(&resource.uri)?;
         let response = self.get(url, resource.range).await?;
-        let stored = response
-            .headers()
-            .get(LAST_MODIFIED)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
-            .map(|time| time.timestamp());
         let url = response.url().clone();
-        let bytes = response.bytes().await.map_err(|error| broken(&url, &error))?;
-        Ok(Fetched { bytes, stored })
+        response.bytes().await.map_err(|error| broken(&url, &error))
     }
 
     async fn text(&self, url: Url) -> Result<String> {
