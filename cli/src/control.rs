@@ -62,6 +62,12 @@ impl Client {
         self.json(Method::GET, url, &format!("cannot inspect room {room}")).await
     }
 
+    /// `GET /v1/rooms/{room}/hls`.
+    pub async fn hls(&self, room: &RoomId) -> Result<Value> {
+        let url = self.url(&["v1", "rooms", room.as_str(), "hls"], &[]);
+        self.json(Method::GET, url, &format!("cannot look at the stream of room {room}")).await
+    }
+
     /// `DELETE /v1/rooms/{room}`.
     pub async fn close(&self, room: &RoomId) -> Result<()> {
         let url = self.url(&["v1", "rooms", room.as_str()], &[]);

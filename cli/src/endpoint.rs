@@ -166,16 +166,13 @@ impl Where {
 fn local() -> (Context, String) {
     let stacks = stack::living();
     let stack = stacks.iter().find(|stack| stack.port == PORT_BASE).or(stacks.first());
-    match stack {
-        Some(stack) => {
-            let context =
-                Context { endpoint: stack.control.clone(), keys: stack.keys.clone(), ..Context::default() };
-            (context, "the stack on this machine".to_owned())
-        }
-        None => {
-            let endpoint = format!("http://127.0.0.1:{PORT_BASE}");
-            (Context { endpoint, ..Context::default() }, "the usual address of a local stack".to_owned())
-        }
+    if let Some(stack) = stack {
+        let context =
+            Context { endpoint: stack.control.clone(), keys: stack.keys.clone(), ..Context::default() };
+        (context, "the stack on this machine".to_owned())
+    } else {
+        let endpoint = format!("http://127.0.0.1:{PORT_BASE}");
+        (Context { endpoint, ..Context::default() }, "the usual address of a local stack".to_owned())
     }
 }
 
@@ -238,6 +235,21 @@ impl Endpoint {
             Self::Store(control) => {
                 let detail = control.room(room).await;
                 value(detail.map_err(|error| refused(&format!("cannot inspect room {room}"), &error))?)
+            }
+        }
+    }
+
+    /// A room's stream, as `GET /v1/rooms/{room}/hls` answers.
+    pub async fn hls(&self, room: &RoomId) -> Result<Value> {
+        match self {
+            Self::Http(client) => client.hls(room).await,
+            Self::Store(control) => {
+                let detail = control.hls(room).await;
+                value(
+                    detail.map_err(|error| {
+                        refused(&format!("cannot look at the stream of room {room}"), &error)
+                    })?,
+                )
             }
         }
     }

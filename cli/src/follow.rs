@@ -58,9 +58,9 @@ impl Change {
             .all
             .iter()
             .filter(|(key, _)| !matches!(key.as_str(), "seq" | "at" | "name"))
-            .map(|(key, value)| match value {
-                Value::String(text) => format!("{key}={text}"),
-                other => format!("{key}={other}"),
+            .map(|(key, value)| match value.as_str() {
+                Some(text) => format!("{key}={text}"),
+                None => format!("{key}={value}"),
             })
             .collect();
         format!("{}  {:<20}  {}", output.dim(at), self.name, details.join(" "))

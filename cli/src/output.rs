@@ -21,7 +21,7 @@ pub enum Format {
 }
 
 /// Where a command's words go, and how they look.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Output {
     /// The format of what goes to stdout.
     pub format: Format,
@@ -208,9 +208,9 @@ pub fn age(time: &str) -> String {
 /// Seconds for people: `45s`, `3m12s`, `5h03m`, `2d04h`.
 pub fn span(seconds: u64) -> String {
     match seconds {
-        ..60 => format!("{seconds}s"),
-        ..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
-        ..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{}d{:02}h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }

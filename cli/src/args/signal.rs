@@ -36,7 +36,7 @@ pub struct Signal {
     /// Whether to join as a publisher; the mode's rule otherwise
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     pub publish: Option<bool>,
-    /// The secret of an earlier JoinAck: take that participant over
+    /// The secret of an earlier `JoinAck`: take that participant over
     #[arg(long, value_name = "SECRET")]
     pub resume: Option<String>,
     /// The `id` of the Join

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueHint};
+use clap::{Args, Subcommand};
 use mobz_runtime::config::{Common, duration};
 use mobz_signaling::ClientSettings;
 
@@ -83,6 +83,8 @@ pub struct Status {}
 pub enum Launch {
     /// Signaling: WebSocket for clients, and the control API
     Signaling(Box<LaunchSignaling>),
+    /// Origin: LL-HLS for players
+    Origin(Box<LaunchOrigin>),
 }
 
 /// `launch signaling`.
@@ -96,6 +98,19 @@ pub struct LaunchSignaling {
     /// The daemon's own flags.
     #[command(flatten)]
     pub settings: mobz_signaling::Settings,
+}
+
+/// `launch origin`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mobzctl launch origin --listen 0.0.0.0:7881 --redis redis://127.0.0.1 --keys keys.yaml
+
+SIGTERM and Ctrl-C end it with exit code 0. Each flag is also an environment variable: --listen is
+MOBZ_LISTEN.")]
+pub struct LaunchOrigin {
+    /// The daemon's own flags.
+    #[command(flatten)]
+    pub settings: mobz_origin::Settings,
 }
 
 /// `doctor`.

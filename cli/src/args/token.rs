@@ -56,7 +56,7 @@ pub struct Create {
     /// How long it is good
     #[arg(long, default_value = "1h", value_name = "TIME", value_parser = duration)]
     pub ttl: Duration,
-    /// The file of keys (YAML `keyId: secret`); MOBZ_KEYS otherwise, else the context's
+    /// The file of keys (YAML `keyId: secret`); `MOBZ_KEYS` otherwise, else the context's
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "key")]
     pub keys: Option<PathBuf>,
     /// The key itself

@@ -114,12 +114,9 @@ impl Session<'_> {
                     }
                     Heard::Ended(ending) => Err(ending),
                 },
-                line = lines.recv(), if reading => match line {
-                    Some(line) => self.say(socket, line).await,
-                    None => {
-                        reading = false;
-                        self.stdin_ended(socket, &mut deadline).await
-                    }
+                line = lines.recv(), if reading => if let Some(line) = line { self.say(socket, line).await } else {
+                    reading = false;
+                    self.stdin_ended(socket, &mut deadline).await
                 },
                 _ = beats.tick() => socket.send(heartbeat(HEARTBEAT_ID)).await,
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// Adds a context, or changes the one of that name.
-pub fn run(args: Add, global: &Global, output: &Output) -> Result<Exit> {
+pub(super) fn run(args: Add, global: &Global, output: &Output) -> Result<Exit> {
     let what = format!("cannot add context {}", args.name);
     if args.name == LOCAL || args.name.is_empty() {
         return Err(Failure::usage(

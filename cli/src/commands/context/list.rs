@@ -24,7 +24,7 @@ struct Row {
 }
 
 /// Shows all contexts; secrets stay in the file.
-pub fn run(output: &Output) -> Result<Exit> {
+pub(super) fn run(output: &Output) -> Result<Exit> {
     let contexts = Contexts::load()?;
     let local = Place::find(&Where { context: Some(LOCAL.to_owned()), ..Where::default() })?;
     let mut rows = vec![Row {

@@ -7,7 +7,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// Makes a context the one in use.
-pub fn run(args: &Use, output: &Output) -> Result<Exit> {
+pub(super) fn run(args: &Use, output: &Output) -> Result<Exit> {
     let mut contexts = Contexts::load()?;
     contexts.current = if args.name == LOCAL {
         None

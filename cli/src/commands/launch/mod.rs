@@ -1,7 +1,9 @@
 //! `mobzctl launch …`: one daemon in the foreground, as the containers run it.
 
+mod origin;
 mod signaling;
 
+use mobz_runtime::config::Common;
 use tokio::net::TcpListener;
 
 use crate::args::stack::Launch;
@@ -15,6 +17,7 @@ pub fn run(daemon: Launch, output: &Output) -> Result<Exit> {
     mobz_runtime::lifecycle::log_to_stderr(level(output));
     match daemon {
         Launch::Signaling(args) => serve_on(signaling::run(args.settings)),
+        Launch::Origin(args) => serve_on(origin::run(args.settings)),
     }
 }
 
@@ -25,6 +28,17 @@ fn level(output: &Output) -> &'static str {
         (false, 1) => "debug",
         (false, _) => "trace",
     }
+}
+
+/// The Redis that a daemon by itself needs: its store is what it shares with the others.
+fn redis(common: &Common, daemon: &str) -> Result<String> {
+    common.redis.clone().ok_or_else(|| {
+        Failure::usage(
+            format!("cannot launch {daemon}"),
+            "there is no store",
+            "name a Redis with --redis URL (MOBZ_REDIS), or run the whole stack in memory with `mobzctl up`",
+        )
+    })
 }
 
 async fn listen(address: std::net::SocketAddr) -> Result<TcpListener> {

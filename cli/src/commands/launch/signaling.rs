@@ -3,28 +3,21 @@
 use mobz_runtime::lifecycle::shutdown_on_signals;
 use mobz_signaling::{Settings, serve};
 
+use super::{listen, redis};
 use crate::commands::{daemon_failed, open_store};
-use crate::error::{Failure, Result};
+use crate::error::Result;
 use crate::exit::Exit;
 
 /// Serves until it is asked to end.
-pub async fn run(settings: Settings) -> Result<Exit> {
-    let shutdown = shutdown_on_signals().map_err(|error| daemon_failed("signaling", &error))?;
+pub(super) async fn run(settings: Settings) -> Result<Exit> {
+    let failed = |error: &(dyn std::error::Error + 'static)| daemon_failed("signaling", error);
+    let shutdown = shutdown_on_signals().map_err(|error| failed(&error))?;
     // Told before the store is looked for: the remedy is on the command line.
-    let keys = settings.common.read_keys().map_err(|error| daemon_failed("signaling", &error))?;
-    settings
-        .common
-        .check_open(settings.listen, keys.as_ref())
-        .map_err(|error| daemon_failed("signaling", &error))?;
-    let Some(redis) = settings.common.redis.clone() else {
-        return Err(Failure::usage(
-            "cannot launch signaling",
-            "there is no store",
-            "name a Redis with --redis URL (MOBZ_REDIS), or run the whole stack in memory with `mobzctl up`",
-        ));
-    };
-    let listener = super::listen(settings.listen).await?;
+    let keys = settings.common.read_keys().map_err(|error| failed(&error))?;
+    settings.common.check_open(settings.listen, keys.as_ref()).map_err(|error| failed(&error))?;
+    let redis = redis(&settings.common, "signaling")?;
+    let listener = listen(settings.listen).await?;
     let store = open_store(Some(&redis)).await?;
-    serve(settings, store, listener, shutdown).await.map_err(|error| daemon_failed("signaling", &error))?;
+    serve(settings, store, listener, shutdown).await.map_err(|error| failed(&error))?;
     Ok(Exit::Done)
 }

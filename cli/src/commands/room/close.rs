@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// Ends a room, after asking.
-pub async fn run(args: &Close, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: &Close, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
     confirm(output, args.yes, &format!("room {} ends, and everyone in it is removed", args.room))?;
     let done = endpoint.close(&args.room).await;

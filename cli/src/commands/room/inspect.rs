@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::output::{Output, age, size};
 
 /// Shows one room.
-pub async fn run(args: &Inspect, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: &Inspect, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
     let room = endpoint.room(&args.room).await?;
     output.document(&room, |output| screen(output, &room))?;
@@ -19,7 +19,7 @@ pub async fn run(args: &Inspect, place: &Where, output: &Output) -> Result<Exit>
 }
 
 /// A room on one screen: head, participants, stations, stream.
-pub fn screen(output: &Output, room: &Value) -> String {
+pub(super) fn screen(output: &Output, room: &Value) -> String {
     let mut text = String::new();
     let facts = [("room", "room"), ("mode", "mode"), ("owner", "owner")];
     for (label, key) in facts {

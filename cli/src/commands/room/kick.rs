@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// Removes a participant, after asking.
-pub async fn run(args: &Kick, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: &Kick, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
     confirm(output, args.yes, &format!("{} is removed from room {}", args.user, args.room))?;
     let done = endpoint.kick(&args.room, &args.user, args.reason.as_deref()).await;

@@ -13,7 +13,7 @@ use crate::output::{Output, age};
 const ALL_PAGE: usize = 1000;
 
 /// Shows the rooms there are.
-pub async fn run(args: &List, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: &List, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
     let page = if args.all {
         all(&endpoint, args.mode).await?
@@ -34,10 +34,8 @@ async fn all(endpoint: &Endpoint, mode: Option<RoomMode>) -> Result<Value> {
     let mut cursor: Option<String> = None;
     loop {
         let mut page = endpoint.rooms(mode.map(Into::into), cursor.as_deref(), ALL_PAGE).await?;
-        match page["rooms"].take() {
-            Value::Array(more) => rooms.extend(more),
-            _ => return Err(odd("cannot list rooms")),
-        }
+        let Value::Array(listed) = page["rooms"].take() else { return Err(odd("cannot list rooms")) };
+        rooms.extend(listed);
         let next = page["cursor"].as_str().map(str::to_owned);
         if next.is_none() || next == cursor {
             return Ok(json!({ "rooms": rooms, "cursor": null }));
@@ -53,7 +51,7 @@ fn table(output: &Output, rooms: &[Value]) -> String {
     let text = |room: &Value, key: &str| match &room[key] {
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        _ => "-".to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => "-".to_owned(),
     };
     let rows = rooms.iter().map(|room| {
         [

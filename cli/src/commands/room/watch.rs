@@ -12,7 +12,7 @@ use crate::output::{Format, Output};
 const ENDED: &str = "room.ended";
 
 /// Follows one room until it ends.
-pub async fn run(args: &Watch, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: &Watch, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
     // Followed first and looked at second, so that nothing between the two is missed.
     let mut changes = Follower::start(&endpoint, output, None).await?;

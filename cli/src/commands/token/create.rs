@@ -26,7 +26,7 @@ struct Made<'a> {
 }
 
 /// Makes a token and prints it: the bare token for people and `$(…)`, more in JSON.
-pub fn run(args: &Create, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) fn run(args: &Create, place: &Where, output: &Output) -> Result<Exit> {
     let grants = grants(&args.grant);
     check(args, grants)?;
     let keys = find_keys(args, place)?;

@@ -6,6 +6,7 @@ mod ready;
 mod site;
 mod turn;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use mobz_runtime::lifecycle;
@@ -89,6 +90,16 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
             clients
         },
     };
+    let origin = mobz_origin::Settings {
+        listen: ports.origin_address,
+        common: args.common.clone(),
+        private_playback: args.clients.private_playback,
+    };
+    let (listener, kept, ends) = (ports.origin, Arc::clone(&store), shutdown.clone());
+    daemons.start("the origin", async move {
+        let served = mobz_origin::serve(origin, kept, listener, ends).await;
+        served.map_err(|error| daemon_failed("the origin", &error))
+    });
     let (listener, ends) = (ports.signaling, shutdown.clone());
     daemons.start("signaling", async move {
         let served = mobz_signaling::serve(signaling, store, listener, ends).await;

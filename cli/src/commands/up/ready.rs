@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::stack::Stack;
 
 /// The line of `up --output json`: public interface.
+#[allow(clippy::struct_field_names, reason = "the key is the operator's contract")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Ready {
     ready: bool,

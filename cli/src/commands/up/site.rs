@@ -77,8 +77,8 @@ async fn file(request: Request) -> Response {
 }
 
 fn answer(path: &str, hash: &[u8; 32], bytes: &[u8], asked: &HeaderMap) -> Response {
-    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    let tag = format!("\"{hex}\"");
+    let (short, _) = hash.split_first_chunk().unwrap_or((&[0; 8], &[]));
+    let tag = format!("\"{:016x}\"", u64::from_be_bytes(*short));
     let headers = [
         (CONTENT_TYPE, content_type(path).to_owned()),
         (CACHE_CONTROL, cache_control(path).to_owned()),

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 /// Publishes a file or stdin until it ends or is interrupted.
-pub async fn run(args: Push, place: &Where, output: &Output) -> Result<Exit> {
+pub(super) async fn run(args: Push, place: &Where, output: &Output) -> Result<Exit> {
     let place = Place::find(place)?;
     let url = place.signal_url(args.signal_url.as_deref())?;
     let source = source::open(&args).await?;

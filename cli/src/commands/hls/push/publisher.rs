@@ -50,7 +50,7 @@ struct Sent {
     id: String,
     fields: Value,
     media: Bytes,
-    sent_at: Instant,
+    since: Instant,
     is_part: bool,
 }
 
@@ -239,7 +239,7 @@ impl<'a> Publisher<'a> {
     async fn send(&mut self, fields: Value, media: Bytes, is_part: bool) -> std::result::Result<(), Ending> {
         let id = format!("{}.{}", self.generation, self.next);
         self.next += 1;
-        let sent = Sent { id, fields, media, sent_at: Instant::now(), is_part };
+        let sent = Sent { id, fields, media, since: Instant::now(), is_part };
         let frames = frames(&sent, self.frame_max);
         self.unacknowledged.push_back(sent);
         for frame in frames {
@@ -286,7 +286,7 @@ impl<'a> Publisher<'a> {
         let Some(sent) = self.unacknowledged.remove(index) else { return };
         if sent.is_part {
             let at = ack["msn"].as_u64().zip(ack["part"].as_u64());
-            self.report.acknowledged(sent.media.len(), sent.sent_at.elapsed(), at);
+            self.report.acknowledged(sent.media.len(), sent.since.elapsed(), at);
         }
         if let Some(warning) = ack["warning"].as_str() {
             self.output.detail(&format!("part {}.{}: {warning}", ack["msn"], ack["part"]));
@@ -407,7 +407,7 @@ impl<'a> Publisher<'a> {
                     id,
                     fields,
                     media,
-                    sent_at: Instant::now(),
+                    since: Instant::now(),
                     is_part: false,
                 });
             }
@@ -503,7 +503,7 @@ mod tests {
             id: "0.1".into(),
             fields: json!({"type": "Data", "kind": "part", "track": "main"}),
             media: (0..bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect::<Vec<_>>().into(),
-            sent_at: Instant::now(),
+            since: Instant::now(),
             is_part: true,
         }
     }

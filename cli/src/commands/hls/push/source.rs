@@ -226,16 +226,15 @@ impl Stdin {
 mod tests {
     use super::*;
 
-    fn boxed(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn boxed(kind: &str, body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(body.len() + 8).unwrap();
-        [&size.to_be_bytes(), &kind[..], body].concat()
+        [&size.to_be_bytes(), kind.as_bytes(), body].concat()
     }
 
     #[test]
     fn a_fragmented_mp4_is_told_from_a_plain_one_and_from_anything_else() {
-        let fragmented = [boxed(b"ftyp", b"iso6"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
-        let plain =
-            [boxed(b"ftyp", b"isom"), boxed(b"moov", &boxed(b"trak", b"")), boxed(b"mdat", b"")].concat();
+        let fragmented = [boxed("ftyp", b"iso6"), boxed("moov", &boxed("mvex", b""))].concat();
+        let plain = [boxed("ftyp", b"isom"), boxed("moov", &boxed("trak", b"")), boxed("mdat", b"")].concat();
         assert!(is_fragmented(&fragmented));
         assert!(!is_fragmented(&plain));
         assert!(!is_fragmented(b"G\x40\x11\x10\0\x42\xf0\x25 transport stream"));
@@ -244,7 +243,7 @@ mod tests {
 
     #[test]
     fn no_more_is_looked_at_than_it_takes() {
-        let whole = [boxed(b"ftyp", b"iso6"), boxed(b"moov", &boxed(b"mvex", b""))].concat();
+        let whole = [boxed("ftyp", b"iso6"), boxed("moov", &boxed("mvex", b""))].concat();
         assert!(!is_enough(&whole[..whole.len() - 1]));
         assert!(is_enough(&whole));
         assert!(is_enough(b"G\x40\x11\x10\0\x42\xf0\x25"));

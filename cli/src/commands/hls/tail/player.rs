@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use reqwest::header::{LAST_MODIFIED, RANGE};
+use reqwest::header::RANGE;
 use reqwest::{StatusCode, Url};
 use tokio::time::sleep;
 
@@ -21,18 +20,9 @@ const RETRY_WAIT: Duration = Duration::from_millis(300);
 /// The target duration that is assumed before the first playlist.
 const TARGET_ASSUMED: f64 = 10.0;
 
-/// Media as it was fetched.
-#[derive(Clone, Debug)]
-pub struct Fetched {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// When the server stored it, where it says so.
-    pub stored: Option<Timestamp>,
-}
-
 /// One player of one media playlist.
 #[derive(Debug)]
-pub struct Player {
+pub(super) struct Player {
     http: reqwest::Client,
     url: Url,
     target_duration: f64,
@@ -40,7 +30,7 @@ pub struct Player {
 
 impl Player {
     /// Opens a stream at a multivariant or media playlist; `track` chooses among several.
-    pub async fn open(url: Url, track: Option<&str>) -> Result<Self> {
+    pub(super) async fn open(url: Url, track: Option<&str>) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .user_agent(concat!("mobzctl/", env!("CARGO_PKG_VERSION")))
@@ -73,12 +63,12 @@ impl Player {
     }
 
     /// The media playlist's URL.
-    pub fn url(&self) -> &Url {
+    pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
     /// The playlist now, or, with `next` (a segment and its part), once that is there.
-    pub async fn reload(&mut self, next: Option<(u64, Option<u64>)>) -> Result<Media> {
+    pub(super) async fn reload(&mut self, next: Option<(u64, Option<u64>)>) -> Result<Media> {
         let mut url = self.url.clone();
         if let Some((msn, part)) = next {
             let mut query = url.query_pairs_mut();
@@ -100,18 +90,11 @@ impl Player {
     }
 
     /// Fetches media.
-    pub async fn fetch(&self, resource: &Resource) -> Result<Fetched> {
+    pub(super) async fn fetch(&self, resource: &Resource) -> Result<Bytes> {
         let url = self.resolve(&resource.uri)?;
         let response = self.get(url, resource.range).await?;
-        let stored = response
-            .headers()
-            .get(LAST_MODIFIED)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| jiff::fmt::rfc2822::parse(text).ok())
-            .map(|time| time.timestamp());
         let url = response.url().clone();
-        let bytes = response.bytes().await.map_err(|error| broken(&url, &error))?;
-        Ok(Fetched { bytes, stored })
+        response.bytes().await.map_err(|error| broken(&url, &error))
     }
 
     async fn text(&self, url: Url) -> Result<String> {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// A media playlist.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Media {
+pub(super) struct Media {
     /// `EXT-X-TARGETDURATION`, in seconds.
     pub target_duration: f64,
     /// Whether the server holds a request until what it asks for is there.
@@ -27,7 +27,7 @@ pub struct Media {
 
 /// A complete segment.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Segment {
+pub(super) struct Segment {
     /// Its media sequence number.
     pub msn: u64,
     /// In seconds.
@@ -46,7 +46,7 @@ pub struct Segment {
 
 /// A part.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub(super) struct Part {
     /// In seconds.
     pub duration: f64,
     /// Whether a decoder may start with it.
@@ -59,7 +59,7 @@ pub struct Part {
 
 /// Where media is: a URI, perhaps a range of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resource {
+pub(super) struct Resource {
     /// As the playlist has it.
     pub uri: String,
     /// First byte and length.
@@ -67,7 +67,7 @@ pub struct Resource {
 }
 
 /// The variants of a multivariant playlist, each a URI; `None` when it is none.
-pub fn variants(text: &str) -> Option<Vec<String>> {
+pub(super) fn variants(text: &str) -> Option<Vec<String>> {
     let mut lines = text.lines().map(str::trim);
     let mut uris = Vec::new();
     while let Some(line) = lines.next() {
@@ -85,7 +85,7 @@ pub fn variants(text: &str) -> Option<Vec<String>> {
 }
 
 /// Reads a media playlist; the first line and the target duration must be there.
-pub fn media(text: &str) -> Result<Media, String> {
+pub(super) fn media(text: &str) -> Result<Media, String> {
     let mut lines = text.lines().map(str::trim);
     if lines.next() != Some("#EXTM3U") {
         return Err("the first line is not #EXTM3U".to_owned());
@@ -198,7 +198,7 @@ impl Reader {
 }
 
 /// Seconds as a span of time.
-pub fn span(seconds: f64) -> jiff::SignedDuration {
+pub(super) fn span(seconds: f64) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
