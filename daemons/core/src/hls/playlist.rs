@@ -197,7 +197,85 @@ impl fmt::Display for DateTime {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::hls::data::{DataKind, DataSignal, InitFields, PartFields};
+    use crate::hls::stream::Settings;
+    use crate::hls::testing::{Encoder, video_init};
+    use crate::time::Timestamp;
+
+    /// Parts of 500 ms, four a segment, so many of them.
+    fn stream(parts: u32) -> Stream {
+        let mut stream = Stream::default();
+        let mut encoder = Encoder::default();
+        let mut now = Timestamp::from_millis(1_700_000_000_000);
+        let mut send = |now, kind, payload| {
+            let signal = DataSignal { id: None, track: "main".parse().unwrap(), kind, chunk: None, payload };
+            let ingested =
+                stream.ingest(now, &Settings::default(), &"ann".parse().unwrap(), &signal).unwrap();
+            stream = ingested.next.unwrap();
+        };
+        send(now, DataKind::Init(InitFields::default()), video_init());
+        for part in 0..parts {
+            now = now.after(Duration::from_millis(500));
+            send(now, DataKind::Part(PartFields::default()), encoder.part(500, part % 4 == 0));
+        }
+        stream
+    }
+
+    fn text(stream: &Stream, extent: Extent) -> String {
+        MediaPlaylist::new(stream, &"main".parse().unwrap(), extent).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_playlist_reads_as_the_draft_says() {
+        let expected = r#"#EXTM3U
+#EXT-X-VERSION:9
+#EXT-X-TARGETDURATION:2
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12
+#EXT-X-PART-INF:PART-TARGET=0.500
+#EXT-X-MEDIA-SEQUENCE:0
+#EXT-X-DISCONTINUITY-SEQUENCE:0
+#EXT-X-MAP:URI="init-0.mp4"
+#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.000Z
+#EXT-X-PART:DURATION=0.50000,URI="0.0.m4s",INDEPENDENT=YES
+#EXT-X-PART:DURATION=0.50000,URI="0.1.m4s"
+#EXT-X-PART:DURATION=0.50000,URI="0.2.m4s"
+#EXT-X-PART:DURATION=0.50000,URI="0.3.m4s"
+#EXTINF:2.00000,
+0.m4s
+#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22.000Z
+#EXT-X-PART:DURATION=0.50000,URI="1.0.m4s",INDEPENDENT=YES
+#EXT-X-PRELOAD-HINT:TYPE=PART,URI="1.1.m4s"
+"#;
+        assert_eq!(text(&stream(5), Extent::Full), expected);
+    }
+
+    #[test]
+    fn parts_are_listed_for_the_last_three_target_durations_only() {
+        let playlist = text(&stream(40), Extent::Full);
+        assert_eq!(playlist.matches("#EXTINF").count(), 10);
+        let parts: Vec<_> = playlist.lines().filter(|line| line.starts_with("#EXT-X-PART:")).collect();
+        assert_eq!(parts.len(), 12, "{playlist}");
+        assert!(parts[0].contains("\"7.0.m4s\""), "{playlist}");
+    }
+
+    #[test]
+    fn a_delta_update_leaves_out_what_lies_before_the_skip_boundary() {
+        let stream = stream(40);
+        let (full, delta) = (text(&stream, Extent::Full), text(&stream, Extent::Delta));
+        assert!(delta.contains("#EXT-X-SKIP:SKIPPED-SEGMENTS=4\n"), "{delta}");
+        assert!(!delta.contains("#EXT-X-MAP"), "{delta}");
+        let rest = &delta[delta.find("#EXT-X-PROGRAM-DATE-TIME").unwrap()..];
+        assert!(full.ends_with(rest), "{delta}");
+        assert_eq!(rest.matches("#EXTINF").count(), 6);
+        assert_eq!(
+            text(&self::stream(8), Extent::Delta),
+            text(&self::stream(8), Extent::Full),
+            "nothing to skip"
+        );
+    }
 
     #[test]
     fn date_times_follow_the_calendar() {

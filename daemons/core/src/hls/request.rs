@@ -147,3 +147,133 @@ fn plain_number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::hls::data::{DataKind, DataSignal, InitFields, PartFields};
+    use crate::hls::stream::Settings;
+    use crate::hls::testing::{Encoder, video_init};
+    use crate::time::Timestamp;
+
+    /// Parts of 500 ms, a keyframe every fourth: segments of four, so many parts in all.
+    fn stream(parts: u32) -> Stream {
+        let mut stream = Stream::default();
+        let mut encoder = Encoder::default();
+        let mut now = Timestamp::from_millis(1_700_000_000_000);
+        let mut send = |now, kind, payload| {
+            let signal = DataSignal { id: None, track: "main".parse().unwrap(), kind, chunk: None, payload };
+            let ingested =
+                stream.ingest(now, &Settings::default(), &"ann".parse().unwrap(), &signal).unwrap();
+            stream = ingested.next.unwrap();
+        };
+        send(now, DataKind::Init(InitFields::default()), video_init());
+        for part in 0..parts {
+            now = now.after(Duration::from_millis(500));
+            send(now, DataKind::Part(PartFields::default()), encoder.part(500, part % 4 == 0));
+        }
+        stream
+    }
+
+    fn decide(stream: &Stream, msn: u64, part: Option<u32>) -> Decision {
+        decide_playlist(stream, &stream.tracks[&"main".parse().unwrap()], Edge { msn, part })
+    }
+
+    fn is_bad(decision: Decision) -> bool {
+        matches!(decision, Decision::Bad(_))
+    }
+
+    #[test]
+    fn what_is_there_is_answered_however_old() {
+        let stream = stream(10);
+        for (msn, part) in [(0, None), (1, None), (0, Some(0)), (1, Some(3)), (2, Some(0)), (2, Some(1))] {
+            assert_eq!(decide(&stream, msn, part), Decision::Ready, "{msn} {part:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_next_is_waited_for() {
+        let stream = stream(10);
+        for (msn, part) in [(2, None), (2, Some(2)), (2, Some(7)), (3, None), (3, Some(0)), (3, Some(99))] {
+            assert_eq!(decide(&stream, msn, part), Decision::Wait, "{msn} {part:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_past_a_complete_segments_end_is_the_first_of_the_next() {
+        assert_eq!(decide(&stream(8), 1, Some(4)), Decision::Wait);
+        assert_eq!(decide(&stream(9), 1, Some(4)), Decision::Ready);
+        assert_eq!(decide(&stream(9), 1, Some(9)), Decision::Ready);
+    }
+
+    #[test]
+    fn too_far_ahead_is_refused() {
+        let ten = stream(10);
+        assert!(is_bad(decide(&ten, 4, None)), "the last complete one is 1");
+        assert!(is_bad(decide(&ten, 2, Some(8))), "3 / 0.5 s is six parts, and the last is 1");
+        let eight = stream(8);
+        assert_eq!(decide(&eight, 2, Some(5)), Decision::Wait);
+        assert!(is_bad(decide(&eight, 2, Some(6))), "six parts beyond the one before the first");
+    }
+
+    #[test]
+    fn of_an_ended_stream_everything_is_there() {
+        let mut ended = stream(10);
+        ended.phase = crate::hls::stream::Phase::Ended(Timestamp::from_millis(1));
+        assert_eq!(decide(&ended, 99, Some(99)), Decision::Ready);
+    }
+
+    #[test]
+    fn only_the_hinted_part_is_waited_for() {
+        let stream = stream(10);
+        let track = &stream.tracks[&"main".parse().unwrap()];
+        let decide = |msn, part| decide_part(&stream, track, msn, part);
+        assert_eq!(stream.hint(track), Some((2, 2)));
+        assert_eq!(decide(2, 1), Decision::Ready);
+        assert_eq!(decide(0, 3), Decision::Ready);
+        assert_eq!(decide(2, 2), Decision::Wait);
+        for (msn, part) in [(2, 3), (3, 0), (0, 4), (9, 0)] {
+            assert_eq!(decide(msn, part), Decision::NotFound, "{msn}.{part}");
+        }
+    }
+
+    #[test]
+    fn where_a_keyframe_is_due_the_hint_is_the_next_segments_first_part() {
+        let mut stream = stream(5);
+        // Segments of one second: as long as half the target, ended by keyframes.
+        stream.target_duration = 4;
+        let name = "main".parse().unwrap();
+        let track = stream.tracks.get_mut(&name).unwrap();
+        track.segments[0].duration = 2_000_000;
+        let open = track.open.as_mut().unwrap();
+        open.duration = 2_000_000;
+        let track = &stream.tracks[&name];
+        assert_eq!(stream.hint(track), Some((2, 0)));
+    }
+
+    #[test]
+    fn directives_are_read_strictly() {
+        let edge = |msn, part| Some(Edge { msn, part });
+        let cases = [
+            ("", None, Extent::Full),
+            ("_HLS_msn=3", edge(3, None), Extent::Full),
+            ("_HLS_msn=3&_HLS_part=0&_HLS_skip=YES", edge(3, Some(0)), Extent::Delta),
+            ("_HLS_skip=v2&other=x", None, Extent::Delta),
+        ];
+        for (query, until, extent) in cases {
+            assert_eq!(Directives::parse(query), Ok(Directives { until, extent }), "{query}");
+        }
+        for query in [
+            "_HLS_part=1",
+            "_HLS_msn=x",
+            "_HLS_msn=-1",
+            "_HLS_msn=",
+            "_HLS_msn=1&_HLS_part=1.5",
+            "_HLS_skip=NO",
+        ] {
+            assert!(Directives::parse(query).is_err(), "{query}");
+        }
+    }
+}
