@@ -111,9 +111,19 @@ impl Origin {
         kind: DataKind,
         payload: Bytes,
     ) -> Result<DataAck, IngestError> {
+        self.send_through(&self.streams, track, kind, payload).await
+    }
+
+    pub(crate) async fn send_through(
+        &self,
+        streams: &Streams,
+        track: &str,
+        kind: DataKind,
+        payload: Bytes,
+    ) -> Result<DataAck, IngestError> {
         let track = track.parse().unwrap();
         let signal = DataSignal { id: Some("1".to_owned()), track, kind, chunk: None, payload };
-        self.streams.ingest(&self.room, &self.publisher, &signal).await
+        streams.ingest(&self.room, &self.publisher, &signal).await
     }
 
     pub(crate) async fn part(&self, payload: Bytes) -> DataAck {
