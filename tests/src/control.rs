@@ -16,8 +16,7 @@ pub struct Control {
 
 impl Control {
     pub(crate) fn new(base: &str, token: Option<&str>) -> Self {
-        let http = reqwest::Client::builder().timeout(SOON).no_proxy().build().expect("an HTTP client");
-        Self { http, base: base.to_owned(), token: token.map(ToOwned::to_owned) }
+        Self { http: http_client(), base: base.to_owned(), token: token.map(ToOwned::to_owned) }
     }
 
     /// The same, with a bearer token.
@@ -138,6 +137,11 @@ impl EventStream {
             }
         }
     }
+}
+
+/// An HTTP client that gives up after [`SOON`].
+pub(crate) fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(SOON).no_proxy().build().expect("an HTTP client")
 }
 
 fn content_type(response: &reqwest::Response) -> String {

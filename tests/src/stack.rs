@@ -7,6 +7,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::control::http_client;
 use crate::{Client, Control, Ended, Process, SOON, eventually};
 
 /// How often a daemon that needs its port named is started anew when somebody else took that port.
@@ -25,6 +26,7 @@ pub struct Stack {
     pub origin: String,
     /// The demo site's URL; empty where there is none.
     pub demo: String,
+    http: reqwest::Client,
 }
 
 impl Stack {
@@ -87,6 +89,7 @@ impl Stack {
                 control: format!("http://{listen}"),
                 origin: String::new(),
                 demo: String::new(),
+                http: http_client(),
             };
             if stack.is_ready_or_ended().await {
                 return stack;
@@ -112,6 +115,12 @@ impl Stack {
     /// The control API, without a token.
     pub fn api(&self) -> Control {
         Control::new(&self.control, None)
+    }
+
+    /// `GET url`, whatever the answer; all of it within [`SOON`].
+    pub async fn fetch(&self, url: &str) -> reqwest::Response {
+        let request = self.http.get(url).send();
+        request.await.unwrap_or_else(|error| panic!("{url} does not answer: {error}"))
     }
 
     /// `mobzctl` with this stack as its endpoint.

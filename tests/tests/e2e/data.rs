@@ -27,7 +27,7 @@ async fn publisher(stack: &Stack, fragments: &Fragments) -> Client {
 }
 
 async fn get(stack: &Stack, path: &str) -> (StatusCode, Vec<u8>) {
-    let response = reqwest::get(format!("{}/hls/live/{path}", stack.origin)).await.unwrap();
+    let response = stack.fetch(&format!("{}/hls/live/{path}", stack.origin)).await;
     (response.status(), response.bytes().await.unwrap().to_vec())
 }
 

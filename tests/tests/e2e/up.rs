@@ -31,10 +31,10 @@ async fn a_second_interrupt_ends_it_at_once_with_130() {
 #[tokio::test]
 async fn it_serves_the_demo_site_and_the_origin() {
     let stack = Stack::up();
-    let demo = reqwest::get(&stack.demo).await.unwrap();
+    let demo = stack.fetch(&stack.demo).await;
     assert_eq!(demo.status(), StatusCode::OK);
     assert!(demo.text().await.unwrap().to_lowercase().contains("<!doctype html>"));
-    let nothing = reqwest::get(format!("{}/hls/nowhere/index.m3u8", stack.origin)).await.unwrap();
+    let nothing = stack.fetch(&format!("{}/hls/nowhere/index.m3u8", stack.origin)).await;
     assert_eq!(nothing.status(), StatusCode::NOT_FOUND);
 }
 
