@@ -213,14 +213,12 @@ impl Control {
         let now = clock::now();
         let (_, stream) = load(&**self.node.store(), room).await?;
         let playback_url = self.node.settings().playback_url(room, now);
-        match stream.filter(|stream| !stream.is_gone(now)) {
-            Some(stream) => Ok(Some(HlsDetail::of(&stream, playback_url, now))),
-            None => {
-                let loaded = self.node.store().load(room, Asked::Users(Vec::new())).await?;
-                let is_p2m = loaded.record.is_some_and(|record| record.mode == Mode::P2m);
-                Ok(is_p2m.then_some(HlsDetail { playback_url, tracks: Vec::new() }))
-            }
+        if let Some(stream) = stream.filter(|stream| !stream.is_gone(now)) {
+            return Ok(Some(HlsDetail::of(&stream, playback_url, now)));
         }
+        let loaded = self.node.store().load(room, Asked::Users(Vec::new())).await?;
+        let is_p2m = loaded.record.is_some_and(|record| record.mode == Mode::P2m);
+        Ok(is_p2m.then_some(HlsDetail { playback_url, tracks: Vec::new() }))
     }
 
     /// Closes a room: everyone gets `Kick` with reason `closed`.

@@ -160,7 +160,7 @@ impl Session<'_> {
         match identify(join, self.app.keys.as_deref(), clock::now(), address, fresh, re.clone()) {
             Ok(joining) => {
                 let joined = self.app.node.submit(&room, Input::Join(Box::new(joining))).await;
-                self.done(joined, re);
+                self.done(joined, re.as_deref());
             }
             Err(refusal) => self.refuse(refusal, re.as_deref()),
         }
@@ -171,14 +171,14 @@ impl Session<'_> {
         let address = self.app.node.address(self.connection.id());
         let input = Input::Signal { user, address, signal, re: re.clone() };
         let done = self.app.node.submit(&room, input).await;
-        self.done(done, re);
+        self.done(done, re.as_deref());
     }
 
-    fn done(&mut self, done: Result<Option<Code>, NodeError>, re: Option<String>) {
+    fn done(&mut self, done: Result<Option<Code>, NodeError>, re: Option<&str>) {
         match done {
             Ok(Some(code)) => self.strike(code),
             Ok(None) => {}
-            Err(error) => self.refuse(error.refusal(), re.as_deref()),
+            Err(error) => self.refuse(error.refusal(), re),
         }
     }
 
