@@ -2,8 +2,9 @@
 -- shard's rooms, since, due, claimed (in a cluster they lie elsewhere and are written before).
 -- Kept signals lie in lists named after kept, under the same hash tag.
 -- ARGV: revision, what becomes of the record, record, room, seconds to live, due or '', index seconds to
--- live, most kept, most kept bytes, the commit's name, number of members, then per member: user, the secret it had or '' for none,
--- what it is or '' when it goes, secret, order, '1' when granted, due or '', node or '' when away;
+-- live, most kept, most kept bytes, the commit's name, number of members;
+-- then per member: user, '=' and the secret it had or '' for none, what it is or '' when it goes, '=' and its
+-- secret or '', order, '1' when granted, due or '', node or '' when away;
 -- then per kept change: user, '+' and the signal, or user, '-' and ''.
 local room, revision, members, order, granted, due, nodes, at, kept = unpack(KEYS, 1, 9)
 local MEMBER = 8
@@ -31,7 +32,7 @@ if ARGV[2] ~= 'remove' then
     local secret = secrets[user]
     if secret == nil then
       local member = member_now(user)
-      secret = member and member.resume or ''
+      secret = member and '=' .. member.resume or ''
     end
     if secret ~= ARGV[base + 1] then return { 0 } end
     secrets[user] = ARGV[base + 3]
@@ -94,7 +95,7 @@ for base = first, kept_first - 1, MEMBER do
       redis.call('ZADD', at, 0, node .. '/' .. user)
       redis.call('HINCRBY', nodes, node, 1)
     end
-    stored[user] = { resume = ARGV[base + 3], away_since = node == '' or nil, address = { node = node } }
+    stored[user] = { away_since = node == '' or nil, address = { node = node } }
   end
 end
 

@@ -228,6 +228,11 @@ fn millis_or_nothing(at: Option<Timestamp>) -> String {
     at.map(|at| at.as_millis().to_string()).unwrap_or_default()
 }
 
+/// A secret that is there, be it empty.
+fn secret(text: &str) -> String {
+    format!("={text}")
+}
+
 fn commit_call<'a>(
     room: &RoomId,
     revision: Revision,
@@ -255,15 +260,15 @@ fn commit_call<'a>(
             MemberChange::Put { was, now } => {
                 let node = if now.is_away() { "" } else { now.address.node.as_str() };
                 call.text(&now.user)
-                    .text(was.as_deref().unwrap_or_default())
+                    .text(was.as_deref().map(secret).unwrap_or_default())
                     .owned(json(serde_json::to_vec(now))?)
-                    .text(&now.resume)
+                    .text(secret(&now.resume))
                     .text(now.order)
                     .text(u8::from(now.grants.owner))
                     .text(millis_or_nothing(now.due()))
                     .text(node)
             }
-            MemberChange::Remove { was, user } => call.text(user).text(was).texts([""; 6]),
+            MemberChange::Remove { was, user } => call.text(user).text(secret(was)).texts([""; 6]),
         };
     }
     for kept in &change.kept {
