@@ -1,5 +1,7 @@
 //! PROTOCOL.md §6 over HTTP, row by row, with media made in the test.
 
+#![allow(clippy::unwrap_used, reason = "a test has nobody else to report to")]
+
 mod common;
 
 use std::sync::Arc;

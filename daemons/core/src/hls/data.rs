@@ -14,7 +14,8 @@ pub const SIGNAL_ID_LENGTH_MAX: usize = 64;
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most pieces one data signal may travel in.
 pub const CHUNKS_MAX: u32 = 1024;
-/// The most tracks one connection may have in pieces at the same time.
+/// The most tracks one connection may have in pieces at the same time; together they hold no more than
+/// [`PAYLOAD_BYTES_MAX`].
 pub const ASSEMBLIES_MAX: usize = 8;
 
 /// One data signal, from either form.
@@ -217,7 +218,8 @@ pub fn parse_binary(mut frame: Bytes) -> Result<DataSignal, DataError> {
 
 /// Puts data signals that travel in pieces together again; one for each connection.
 ///
-/// Holds at most [`ASSEMBLIES_MAX`] signals of [`PAYLOAD_BYTES_MAX`] bytes.
+/// Holds at most [`ASSEMBLIES_MAX`] signals and [`PAYLOAD_BYTES_MAX`] bytes in all; what would go beyond
+/// is [`DataError::TooLarge`], and the pieces of its signal are forgotten.
 #[derive(Debug, Default)]
 pub struct Assembly {
     under_way: Vec<UnderWay>,
@@ -253,6 +255,12 @@ impl Assembly {
                 }
             };
         };
+        if self.held() + signal.payload.len() > PAYLOAD_BYTES_MAX {
+            if let Some(place) = place {
+                self.under_way.swap_remove(place);
+            }
+            return Err(DataError::TooLarge);
+        }
         match place {
             Some(place) => self.go_on(place, &signal, chunk),
             None if chunk.index != 0 => Err(DataError::bad(
@@ -270,6 +278,11 @@ impl Assembly {
                 Ok(None)
             }
         }
+    }
+
+    /// How many bytes of media are held.
+    pub fn held(&self) -> usize {
+        self.under_way.iter().map(|under_way| under_way.payload.len()).sum()
     }
 
     fn go_on(
@@ -290,10 +303,6 @@ impl Assembly {
                 "chunk.index",
                 format!("piece {next} of {count} was next on this track; send the signal again from index 0"),
             ));
-        }
-        if under_way.payload.len() + piece.payload.len() > PAYLOAD_BYTES_MAX {
-            self.under_way.swap_remove(place);
-            return Err(DataError::TooLarge);
         }
         under_way.payload.extend_from_slice(&piece.payload);
         under_way.next += 1;

@@ -18,17 +18,17 @@ const NOT_SYNC: u32 = 0x0101_0000;
 
 /// The init of a 320×240 H.264 track.
 pub fn video_init() -> Bytes {
-    init_of(b"vide", 0x1f)
+    init_of(*b"vide", 0x1f)
 }
 
 /// The same with another level, so that its bytes differ.
 pub fn other_video_init() -> Bytes {
-    init_of(b"vide", 0x28)
+    init_of(*b"vide", 0x28)
 }
 
 /// The init of an Opus track.
 pub fn audio_init() -> Bytes {
-    init_of(b"soun", 0)
+    init_of(*b"soun", 0)
 }
 
 /// An encoder of one track, whose timeline goes on from part to part.
@@ -70,8 +70,8 @@ impl Encoder {
     }
 }
 
-fn init_of(handler: &[u8; 4], level: u8) -> Bytes {
-    let is_video = handler == b"vide";
+fn init_of(handler: [u8; 4], level: u8) -> Bytes {
+    let is_video = handler == *b"vide";
     let codec: Codec = if is_video {
         let avcc = Avcc {
             configuration_version: 1,
@@ -110,7 +110,7 @@ fn init_of(handler: &[u8; 4], level: u8) -> Bytes {
             tkhd: Tkhd { track_id: 1, enabled: true, ..Tkhd::default() },
             mdia: Mdia {
                 mdhd: Mdhd { timescale: TIMESCALE, language: "und".to_owned(), ..Mdhd::default() },
-                hdlr: Hdlr { handler: FourCC::new(handler), name: String::new() },
+                hdlr: Hdlr { handler: FourCC::new(&handler), name: String::new() },
                 minf,
             },
             ..Trak::default()
