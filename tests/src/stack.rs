@@ -58,6 +58,7 @@ impl Stack {
             url.trim_end_matches('/').to_owned()
         };
         Self {
+            http: http_client(),
             signal: url("signal"),
             control: url("control"),
             origin: url("origin"),

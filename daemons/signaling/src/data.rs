@@ -1,10 +1,12 @@
 //! Data signals of one connection: whole ones go to the room's stream, and are acknowledged once stored.
 
 use bytes::Bytes;
-use mobz_core::hls::data::{Assembly, DataAck, DataError, DataSignal, parse_binary, parse_json};
+use mobz_core::hls::data::{
+    Assembly, DataAck, DataError, DataSignal, id_of_binary, parse_binary, parse_json,
+};
 use mobz_core::hls::stream::{Refusal as Refused, RefusalKind};
 use mobz_core::room::Mode;
-use mobz_core::signal::{Code, Refusal};
+use mobz_core::signal::{Code, Refusal, id_of};
 use mobz_runtime::hub::Seat;
 use mobz_runtime::node::NodeError;
 use mobz_runtime::streams::{IngestError, Streams};
@@ -28,10 +30,10 @@ pub(crate) async fn take(
     frame: Frame<'_>,
 ) -> Outcome {
     let signal = match frame {
-        Frame::Json(text) => parse_json(text),
-        Frame::Binary(bytes) => parse_binary(bytes),
+        Frame::Json(text) => parse_json(text).map_err(|error| (error, id_of(text))),
+        Frame::Binary(bytes) => parse_binary(bytes.clone()).map_err(|error| (error, id_of_binary(&bytes))),
     };
-    let signal = signal.map_err(|error| (refusal_of(error), None))?;
+    let signal = signal.map_err(|(error, id)| (refusal_of(error), id))?;
     let id = signal.id.clone();
     let stored = store(streams, assembly, seat, signal).await;
     stored.map(|ack| ack.filter(|ack| ack.re.is_some())).map_err(|refusal| (refusal, id))

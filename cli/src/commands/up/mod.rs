@@ -174,6 +174,8 @@ impl Daemons {
     async fn end(mut self, output: &Output) -> Result<()> {
         let mut outcome = Ok(());
         tokio::select! {
+            // First: daemons end because they were asked to, and both may be true by now.
+            biased;
             () = self.shutdown.cancelled() => {}
             ended = self.running.join_next() => {
                 outcome = Err(early(ended));

@@ -216,6 +216,13 @@ pub fn parse_binary(mut frame: Bytes) -> Result<DataSignal, DataError> {
     wire.into_signal(frame)
 }
 
+/// The `id` in a binary data signal that cannot be read as a whole, for its refusal.
+pub fn id_of_binary(frame: &[u8]) -> Option<String> {
+    let (length, rest) = frame.split_first_chunk()?;
+    let json = rest.get(..usize::try_from(u32::from_be_bytes(*length)).ok()?)?;
+    crate::signal::id_of(std::str::from_utf8(json).ok()?)
+}
+
 /// Puts data signals that travel in pieces together again; one for each connection.
 ///
 /// Holds at most [`ASSEMBLIES_MAX`] signals and [`PAYLOAD_BYTES_MAX`] bytes in all; what would go beyond
@@ -511,6 +518,9 @@ mod tests {
     #[test]
     fn a_frame_shorter_than_it_says_is_refused() {
         assert!(parse_binary(Bytes::from_static(b"\0\0")).is_err());
+        assert_eq!(id_of_binary(b"\0\0"), None);
+        assert_eq!(id_of_binary(b"\0\0\0\x09{\"id\":1}}"), None);
+        assert_eq!(id_of_binary(b"\0\0\0\x0a{\"id\":\"7\"}").as_deref(), Some("7"));
         assert!(parse_binary(Bytes::from_static(b"\0\0\0\x09{}")).is_err());
         assert!(parse_binary(Bytes::from_static(b"\xff\xff\xff\xff{}")).is_err());
     }

@@ -184,8 +184,7 @@ pub fn parse(text: &str) -> Result<Incoming, Unparsed> {
         let refusal = Refusal::bad("", "a signal is one JSON object in a text frame");
         return Err(Unparsed { id: None, refusal });
     }
-    let Envelope { kind, id } =
-        read(text).map_err(|refusal| Unparsed { id: id_of_malformed(text), refusal })?;
+    let Envelope { kind, id } = read(text).map_err(|refusal| Unparsed { id: id_of(text), refusal })?;
     match signal(&kind, text) {
         Ok(signal) => Ok(Incoming { id, signal }),
         Err(refusal) => Err(Unparsed { id, refusal }),
@@ -245,8 +244,8 @@ fn missing_field(error: &serde_json::Error) -> Option<String> {
     rest.split_once('`').map(|(field, _)| field.to_owned())
 }
 
-/// The `id` of a signal whose envelope is wrong elsewhere.
-fn id_of_malformed(text: &str) -> Option<String> {
+/// The `id` of a signal, however wrong it is elsewhere; `None` when that much cannot be read.
+pub fn id_of(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let id = value.get("id")?.as_str()?;
     (id.chars().count() <= SIGNAL_ID_LENGTH_MAX).then(|| id.to_owned())

@@ -7,7 +7,7 @@ mod server;
 pub use client::{
     ClientSignal, Description, IceCandidate, Incoming, Join, JoinUser, NAME_LENGTH_MAX, REASON_LENGTH_MAX,
     Reasoned, RoomSignal, SIGNAL_ID_LENGTH_MAX, SimulcastUpdate, StationOnly, Unparsed, UpdateVideo, Watch,
-    parse,
+    id_of, parse,
 };
 pub use code::{Code, Refusal};
 pub use server::{

@@ -11,7 +11,7 @@ use mobz_core::id::{NodeId, RoomId};
 use mobz_core::room::{Close, Input, Mode};
 use mobz_core::signal::{Code, ParticipantView, PublisherView, Refusal, ServerSignal};
 use mobz_core::store::{
-    Asked, Change, Event, Loaded, MemberChange, ROOM_TTL, RecordChange, Revision, StoreError,
+    Asked, Change, Committed, Event, Loaded, MemberChange, ROOM_TTL, RecordChange, Revision, StoreError,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -240,7 +240,7 @@ impl Node {
             every.tick().await;
             for rooms in self.hub.rooms().chunks(ROOMS_AT_ONCE * 8) {
                 for room in self.counted(self.store.refresh(rooms).await).unwrap_or_default() {
-                    self.restore(&room).await;
+                    self.restore(&room, Revision::default()).await;
                 }
             }
         }
@@ -264,8 +264,8 @@ impl Node {
         let known = self.hub.last_seen(&room).map(|record| record.version);
         let nobody = || Asked::Users(Vec::new());
         let Ok(mut loaded) = self.counted(self.store.load(&room, nobody()).await) else { return };
-        if loaded.record.is_none() {
-            self.restore(&room).await;
+        if self.knows_more(&room, &loaded) {
+            self.restore(&room, loaded.revision).await;
             let Ok(restored) = self.counted(self.store.load(&room, nobody()).await) else { return };
             loaded = restored;
         }
@@ -302,8 +302,15 @@ impl Node {
         }
     }
 
-    /// Writes back what this node holds of a room that the store has lost.
-    async fn restore(&self, room: &RoomId) {
+    /// Whether the store has lost the room, or was given back an older state of it by another node.
+    fn knows_more(&self, room: &RoomId, loaded: &Loaded) -> bool {
+        let Some(stored) = &loaded.record else { return true };
+        let seen = self.hub.last_seen(room);
+        seen.is_some_and(|seen| seen.created_at == stored.created_at && seen.version > stored.version)
+    }
+
+    /// Writes back what this node holds of a room that the store has lost, where it is still at `revision`.
+    async fn restore(&self, room: &RoomId, revision: Revision) {
         let joined = self.hub.joined(room);
         let Some(record) = self.hub.last_seen(room).filter(|_| !joined.is_empty()) else { return };
         let member = |connection: Arc<Connection>| connection.seat()?.member;
@@ -312,12 +319,20 @@ impl Node {
             .map(|member| MemberChange::Put { was: None, now: Box::new(Arc::unwrap_or_clone(member)) })
             .collect();
         let is_p2m = record.mode == Mode::P2m;
-        let change = Change { record: RecordChange::Put(record), ..Change::default() };
+        let change = Change { record: RecordChange::Put(record.clone()), ..Change::default() };
         if self.counted(self.store.attach(&self.id, room).await).is_err() {
             return;
         }
-        match self.counted(self.store.commit(room, Revision::default(), change).await) {
-            Ok(done) => tracing::info!(%room, ?done, "gave the store its room back"),
+        match self.counted(self.store.commit(room, revision, change).await) {
+            Ok(done) => {
+                tracing::info!(%room, ?done, "gave the store its room back");
+                if let Committed::Done(revision) = done {
+                    // They may have seen the older state; this tells them that it is out of date.
+                    for node in nodes_of(&record).filter(|node| **node != self.id) {
+                        self.send(node, room, revision, Vec::new()).await;
+                    }
+                }
+            }
             Err(_) => return,
         }
         if is_p2m {
