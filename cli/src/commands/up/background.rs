@@ -39,7 +39,7 @@ pub(super) fn start(args: &Up, output: &Output) -> Result<Exit> {
                 "It runs in the background: `mobzctl status`, `mobzctl down`.\nLog: {}",
                 log.display()
             );
-            output.object(&ready, |output| ready.screen(output, &ending))?;
+            ready.print(output, &ending)?;
             Ok(Exit::Done)
         }
         None => Err(not_ready(child, &log, args.timeout)),

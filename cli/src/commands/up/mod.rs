@@ -59,7 +59,11 @@ pub fn run(args: Up, output: &Output) -> Result<Exit> {
 
 async fn serve(args: Up, output: &Output) -> Result<Exit> {
     let shutdown = lifecycle::shutdown_on_signals().map_err(|error| cannot_start(&error))?;
+    let keys = args.common.read_keys().map_err(|error| daemon_failed("the stack", &error))?;
     let ports = ports::bind(&args).await?;
+    args.common
+        .check_open(ports.signaling_address, keys.as_ref())
+        .map_err(|error| daemon_failed("the stack", &error))?;
     let turn = if args.turn_server { Some(turn::start(args.port_base).await?) } else { None };
     let store = open_store(args.common.redis.as_deref()).await?;
     let urls = ports.urls();
@@ -112,12 +116,12 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
     daemons.ready(&stack.control).await?;
 
     let _held = hold(&stack, output);
-    let ready = Ready::of(
-        &stack,
-        turn.as_ref().map(turn::TurnServer::url),
-        args.common.read_keys().ok().flatten().is_some(),
-    );
-    ready.print(output, args.in_background.is_some())?;
+    let ready = Ready::of(&stack, turn.as_ref().map(turn::TurnServer::url), keys.is_some());
+    if args.in_background.is_some() {
+        ready.hand_over(output)?;
+    } else {
+        ready.print(output, "Ctrl-C stops all of it.")?;
+    }
     daemons.end(output).await?;
     Ok(Exit::Done)
 }

@@ -8,10 +8,17 @@ use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::stack::Stack;
 
+/// That a stack is ready: what scripts are told, and what people are told besides.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Ready {
+    line: Line,
+    words: Words,
+}
+
 /// The line of `up --output json`: public interface.
 #[allow(clippy::struct_field_names, reason = "the key is the operator's contract")]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Ready {
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Line {
     ready: bool,
     signal: String,
     control: String,
@@ -20,12 +27,9 @@ pub(super) struct Ready {
     munits: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<String>,
-    /// What people are told besides.
-    #[serde(skip)]
-    words: Words,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Words {
     store: String,
     has_keys: bool,
@@ -34,7 +38,7 @@ struct Words {
 
 impl Ready {
     pub(super) fn of(stack: &Stack, turn: Option<String>, has_keys: bool) -> Self {
-        Self {
+        let line = Line {
             ready: true,
             signal: stack.signal.clone(),
             control: stack.control.clone(),
@@ -42,47 +46,43 @@ impl Ready {
             demo: stack.demo.clone(),
             munits: Vec::new(),
             turn,
-            words: Words {
-                store: stack.store.clone(),
-                has_keys,
-                is_usual: stack.port == crate::args::stack::PORT_BASE,
-            },
-        }
+        };
+        let is_usual = stack.port == crate::args::stack::PORT_BASE;
+        Self { line, words: Words { store: stack.store.clone(), has_keys, is_usual } }
     }
 
-    /// Prints it: as one JSON line for the parent of a detached stack, else as was asked for.
-    pub(super) fn print(&self, output: &Output, for_parent: bool) -> Result<()> {
-        if for_parent {
-            let line = serde_json::to_string(self).map_err(|error| {
-                Failure::failed(
-                    "cannot tell that the stack is ready",
-                    error.to_string(),
-                    "report this as a bug",
-                )
-            })?;
-            return output.text(&line);
-        }
-        output.object(self, |output| self.screen(output, "Ctrl-C stops all of it."))
+    /// Prints it as was asked for.
+    pub(super) fn print(&self, output: &Output, ending: &str) -> Result<()> {
+        output.object(&self.line, |output| self.screen(output, ending))
+    }
+
+    /// Prints it for the parent of a detached stack, which prints it as was asked for.
+    pub(super) fn hand_over(&self, output: &Output) -> Result<()> {
+        let text = serde_json::to_string(self).map_err(|error| {
+            Failure::failed("cannot tell that the stack is ready", error.to_string(), "report this as a bug")
+        })?;
+        output.text(&text)
     }
 
     /// The same for people, with what to try next.
-    pub(super) fn screen(&self, output: &Output, ending: &str) -> String {
+    fn screen(&self, output: &Output, ending: &str) -> String {
         let mut text = String::new();
         let access = if self.words.has_keys { "tokens required" } else { "no keys: open, loopback only" };
         let _ = writeln!(text, "{} ({} store; {access})\n", output.bold("MobZ is up"), self.words.store);
-        let turn = self.turn.iter().map(|url| ("turn", url));
+        let turn = self.line.turn.iter().map(|url| ("turn", url));
         let urls = [
-            ("demo", &self.demo),
-            ("signal", &self.signal),
-            ("control", &self.control),
-            ("origin", &self.origin),
+            ("demo", &self.line.demo),
+            ("signal", &self.line.signal),
+            ("control", &self.line.control),
+            ("origin", &self.line.origin),
         ];
         for (name, url) in urls.into_iter().chain(turn) {
             let _ = writeln!(text, "  {name:<9}{url}");
         }
         let _ = writeln!(text, "\n  p2p and p2m run. Group calls (m2m) media: not in this version.\n");
-        let place = if self.words.is_usual { String::new() } else { format!(" --endpoint {}", self.control) };
-        let demo = self.demo.trim_end_matches('/');
+        let place =
+            if self.words.is_usual { String::new() } else { format!(" --endpoint {}", self.line.control) };
+        let demo = self.line.demo.trim_end_matches('/');
         let _ = writeln!(text, "{}", output.bold("Try, with the sample room \"demo\""));
         let tries = [
             ("a call", format!("open {demo}/p2p.html?room=demo in two tabs")),
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn the_line_for_scripts_is_the_contracts() {
         assert_eq!(
-            serde_json::to_string(&ready()).unwrap(),
+            serde_json::to_string(&ready().line).unwrap(),
             r#"{"ready":true,"signal":"ws://127.0.0.1:7880/signal","control":"http://127.0.0.1:7880","origin":"http://127.0.0.1:7881","demo":"http://127.0.0.1:7882/","munits":[]}"#
         );
     }

@@ -42,7 +42,7 @@ const ENVELOPE_BYTES_MAX: usize = 1024;
 const FRAME_BYTES_DEFAULT: usize = 1 << 20;
 /// How far ahead of its own timeline unpaced media may be sent.
 const AHEAD_MAX: Duration = Duration::from_millis(500);
-/// How far wall clock and media may part before the capture times are set anew.
+/// How late a part may be before the capture times are set anew: the media paused.
 const CLOCK_SLIP_MAX: Duration = Duration::from_secs(2);
 
 /// A data signal on its way.
@@ -226,11 +226,11 @@ impl<'a> Publisher<'a> {
             Piece::Part(bytes) => {
                 let fragment = read_fragment(&self.tracks, &bytes).map_err(unreadable)?;
                 let media = Duration::from_micros(fragment.duration);
-                let captured = self.clock.captured(media);
+                let (captured, late) = self.clock.captured(media);
                 let fields = json!({
                     "type": "Data", "kind": "part", "track": self.args.track, "programDateTime": captured,
                 });
-                self.report.sent(media);
+                self.report.sent(media, late);
                 Ok(self.send(fields, bytes, true).await)
             }
         }
@@ -450,23 +450,21 @@ struct Clock {
 }
 
 impl Clock {
-    /// When the first frame of the next part was taken, in milliseconds since the epoch; the part has
-    /// just arrived, so its last frame was taken about now.
-    fn captured(&mut self, part: Duration) -> u64 {
+    /// When the first frame of a part that has just arrived was taken, in milliseconds since the epoch,
+    /// and how late it arrived. The earliest part so far, by its place in the media, is taken to have
+    /// arrived with its last frame; the others follow the media's timeline and not the jitter.
+    fn captured(&mut self, part: Duration) -> (u64, Duration) {
         let now = Instant::now();
-        let slip = self.began.map(|(began, _)| {
-            let wall = now.duration_since(began);
-            let media = self.media + part;
-            wall.abs_diff(media)
+        let ends = self.media + part;
+        let late = self.began.and_then(|(began, _)| now.checked_duration_since(began + ends));
+        let late = late.filter(|late| *late <= CLOCK_SLIP_MAX).unwrap_or_else(|| {
+            let wall = jiff::Timestamp::now().checked_sub(ends).unwrap_or_default();
+            self.began = Some((now.checked_sub(ends).unwrap_or(now), wall));
+            Duration::ZERO
         });
-        if slip.is_none_or(|slip| slip > CLOCK_SLIP_MAX) {
-            let lead = self.media + part;
-            let wall = jiff::Timestamp::now().checked_sub(lead).unwrap_or_default();
-            self.began = Some((now.checked_sub(lead).unwrap_or(now), wall));
-        }
         let captured = self.began.and_then(|(_, wall)| wall.checked_add(self.media).ok()).unwrap_or_default();
-        self.media += part;
-        u64::try_from(captured.as_millisecond()).unwrap_or(0)
+        self.media = ends;
+        (u64::try_from(captured.as_millisecond()).unwrap_or(0), late)
     }
 
     /// When the next part may be sent, where the source does not pace itself.
@@ -528,9 +526,11 @@ mod tests {
     #[tokio::test]
     async fn capture_times_follow_the_media_and_not_the_jitter() {
         let mut clock = Clock::default();
-        let first = clock.captured(Duration::from_millis(300));
-        let second = clock.captured(Duration::from_millis(300));
+        let (first, _) = clock.captured(Duration::from_millis(300));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let (second, late) = clock.captured(Duration::from_millis(300));
         assert_eq!(second - first, 300);
+        assert!(late >= Duration::from_millis(200), "{late:?}");
         assert!(clock.next_send(true).is_none());
         assert!(clock.next_send(false).is_some());
     }

@@ -23,7 +23,7 @@ pub(super) struct Report {
     parts: u64,
     bytes: u64,
     media: Duration,
-    first_part: Option<Instant>,
+    late: Duration,
     last: Option<(u64, u64)>,
     progress: Option<Progress>,
 }
@@ -52,7 +52,7 @@ impl Report {
             parts: 0,
             bytes: 0,
             media: Duration::ZERO,
-            first_part: None,
+            late: Duration::ZERO,
             last: None,
             progress: output.is_live().then(|| Progress::waiting(output, "waiting for media")),
         }
@@ -66,10 +66,10 @@ impl Report {
         }
     }
 
-    /// A part of so much media was sent for the first time.
-    pub(super) fn sent(&mut self, media: Duration) {
-        self.first_part.get_or_insert_with(Instant::now);
+    /// A part of so much media was sent for the first time, so late against the media's own timeline.
+    pub(super) fn sent(&mut self, media: Duration, late: Duration) {
         self.media += media;
+        self.late = late;
     }
 
     /// A part was acknowledged.
@@ -86,15 +86,6 @@ impl Report {
         }
     }
 
-    /// How far the media sent is ahead of the clock (positive) or behind it, in milliseconds.
-    fn drift(&self) -> i64 {
-        let Some(first) = self.first_part else { return 0 };
-        // The first part was whole when it was sent: its own duration is no lead.
-        let wall = i64::try_from(first.elapsed().as_millis()).unwrap_or(i64::MAX);
-        let share = if self.parts == 0 { 0 } else { self.media.as_millis() / u128::from(self.parts) };
-        i64::try_from(self.media.as_millis().saturating_sub(share)).unwrap_or(i64::MAX) - wall
-    }
-
     fn line(&self, state: &'static str) -> Line {
         let bytes: u64 = self.recent.iter().map(|(_, bytes, _)| bytes).sum();
         let over = self.began.elapsed().min(SPAN).as_secs_f64().max(0.001);
@@ -105,7 +96,7 @@ impl Report {
             state,
             parts: self.parts,
             bytes: self.bytes,
-            media_seconds: self.media.as_secs_f64(),
+            media_seconds: (self.media.as_secs_f64() * 1000.0).round() / 1000.0,
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -113,7 +104,7 @@ impl Report {
             )]
             bits_per_second: (bytes as f64 * 8.0 / over) as u64,
             ack_ms: acks.get(acks.len() / 2).map(|ack| (ack.as_secs_f64() * 10_000.0).round() / 10.0),
-            drift_ms: self.drift(),
+            drift_ms: i64::try_from(self.late.as_millis()).map_or(i64::MIN, |late| -late),
             msn: self.last.map(|(msn, _)| msn),
             part: self.last.map(|(_, part)| part),
         }
