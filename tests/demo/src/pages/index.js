@@ -35,7 +35,7 @@ async function look() {
 async function lookForServer() {
   const began = performance.now();
   const up = await new Promise((resolve) => {
-    const socket = new WebSocket(signal);
+    const socket = new WebSocket(signal());
     const done = (/** @type {boolean} */ answer) => {
       clearTimeout(timer);
       resolve(answer);

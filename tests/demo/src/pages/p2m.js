@@ -185,8 +185,7 @@ function showStall(stalled) {
 function shareLink() {
   const url = new URL(location.pathname, location.href);
   url.searchParams.set('room', room);
-  const signal = query.get('signal');
-  if (signal) url.searchParams.set('signal', signal);
+  for (const signal of query.getAll('signal')) url.searchParams.append('signal', signal);
   return url.href;
 }
 

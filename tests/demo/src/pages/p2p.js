@@ -80,8 +80,7 @@ function roomOfAddress() {
 function roomLink() {
   const url = new URL(location.pathname, location.href);
   for (const key of ['room', 'signal', 'relay']) {
-    const value = query.get(key);
-    if (value !== null) url.searchParams.set(key, value);
+    for (const value of query.getAll(key)) url.searchParams.append(key, value);
   }
   return url.href;
 }

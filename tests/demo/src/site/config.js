@@ -9,8 +9,9 @@ export const query = new URLSearchParams(location.search);
 
 /**
  * Reads `config.json` beside the page; a server without one runs the daemons at their usual ports.
- * `?signal=` in the page's address goes before both.
- * @returns {Promise<{ signal: string, origin: string, version: string | undefined }>}
+ * `?signal=` in the page's address goes before both; given several times, each attempt to connect
+ * takes the next.
+ * @returns {Promise<{ signal: () => string, origin: string, version: string | undefined }>}
  */
 export async function config() {
   /** @type {{ signal?: string, origin?: string, version?: string }} */
@@ -19,10 +20,15 @@ export async function config() {
     .catch(() => ({}));
   const secure = location.protocol === 'https:';
   const host = location.hostname.includes(':') ? `[${location.hostname}]` : location.hostname || '127.0.0.1';
-  const signal = query.get('signal') ?? told.signal ?? `${secure ? 'wss' : 'ws'}://${host}:${SIGNAL_PORT}/signal`;
+  const usual = told.signal ?? `${secure ? 'wss' : 'ws'}://${host}:${SIGNAL_PORT}/signal`;
+  const signals = query.has('signal') ? query.getAll('signal') : [usual];
+  let attempts = 0;
   const origin = told.origin ?? `${secure ? 'https' : 'http'}://${host}:${ORIGIN_PORT}`;
   return {
-    signal: new URL(signal, location.href).href.replace(/^http/, 'ws'),
+    signal() {
+      attempts += 1;
+      return new URL(signals[(attempts - 1) % signals.length], location.href).href.replace(/^http/, 'ws');
+    },
     origin: new URL(origin, location.href).href.replace(/\/$/, ''),
     version: told.version,
   };
