@@ -191,7 +191,7 @@ impl Control {
             mode: record.mode,
             owner: record.owner.clone(),
             created_at: Time(record.created_at),
-            participants: record.participants.values().chain(&members).map(detail).collect(),
+            participants: record.participants.values().map(Arc::as_ref).chain(&members).map(detail).collect(),
             stations: Vec::new(),
             hls: if record.mode == Mode::P2m { self.stream(room).await? } else { None },
         })
@@ -274,7 +274,7 @@ impl Control {
 
 fn line(record: &Record, audience: u64) -> RoomLine {
     let listed = record.participants.len() as u64;
-    let publisher = |there: &&Participant| there.participant_type == ParticipantType::Publisher;
+    let publisher = |there: &&Arc<Participant>| there.participant_type == ParticipantType::Publisher;
     let publishers = record.participants.values().filter(publisher).count() as u64;
     let stations = record.participants.values().filter(|there| there.station.is_some()).count() as u64;
     RoomLine {

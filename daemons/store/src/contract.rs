@@ -184,7 +184,7 @@ pub(crate) fn record(room: &str) -> Record {
         version: 1,
         created_at: at(0),
         next_order: 2,
-        participants: [(owner.user.clone(), owner)].into(),
+        participants: [(owner.user.clone(), owner.into())].into(),
     }
 }
 

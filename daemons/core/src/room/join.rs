@@ -183,7 +183,7 @@ impl Room<'_> {
                 turn.added.push(participant.user.clone());
             }
             turn.touched = true;
-            record.participants.insert(participant.user.clone(), participant);
+            record.participants.insert(participant.user.clone(), Arc::new(participant));
         }
         self.take_over_by_grant(joining, turn);
     }

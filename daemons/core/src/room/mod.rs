@@ -142,7 +142,7 @@ impl<'s> Room<'s> {
 
     /// The participant, listed or of the loaded audience.
     fn find(&self, user: &UserId) -> Option<&Participant> {
-        let listed = self.record.as_ref().and_then(|record| record.participants.get(user));
+        let listed = self.record.as_ref().and_then(|record| record.participants.get(user)).map(Arc::as_ref);
         listed.or_else(|| self.members.get(user))
     }
 
@@ -153,7 +153,7 @@ impl<'s> Room<'s> {
         {
             turn.touched = true;
             if let Some(participant) = Arc::make_mut(record).participants.get_mut(user) {
-                change(participant);
+                change(Arc::make_mut(participant));
             }
         } else if let Some(member) = self.members.get_mut(user) {
             let was = Some(member.resume.clone());
@@ -167,7 +167,7 @@ impl<'s> Room<'s> {
     }
 
     fn listed(&self) -> impl Iterator<Item = &Participant> {
-        self.record.iter().flat_map(|record| record.participants.values())
+        self.record.iter().flat_map(|record| record.participants.values()).map(Arc::as_ref)
     }
 
     fn publishers(&self) -> impl Iterator<Item = &Participant> {

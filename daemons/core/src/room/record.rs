@@ -1,6 +1,7 @@
 //! What is kept of a room between two inputs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -167,8 +168,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// The least the next listed participant's [`Participant::order`] may be.
     pub next_order: u64,
-    /// The listed participants.
-    pub participants: BTreeMap<UserId, Participant>,
+    /// The listed participants, shared with earlier records: a change of one copies that one.
+    pub participants: BTreeMap<UserId, Arc<Participant>>,
 }
 
 /// The audience of a p2m room as a whole: its viewers, counted and not listed.

@@ -234,7 +234,7 @@ impl Room<'_> {
             | Effect::CountViewers => None,
         });
         let others = |but: Option<&UserId>| -> Vec<Address> {
-            let told = |there: &&Participant| !there.is_away() && Some(&there.user) != but;
+            let told = |there: &&Arc<Participant>| !there.is_away() && Some(&there.user) != but;
             record.participants.values().filter(told).map(|there| there.address.clone()).collect()
         };
         let mut tell = |signal: ServerSignal, but: Option<&UserId>| {

@@ -80,7 +80,10 @@ impl World {
     }
 
     pub fn participant(&self, user: &UserId) -> Option<&Participant> {
-        self.record().and_then(|record| record.participants.get(user)).or_else(|| self.members.get(user))
+        self.record()
+            .and_then(|record| record.participants.get(user))
+            .map(Arc::as_ref)
+            .or_else(|| self.members.get(user))
     }
 
     pub fn is_empty(&self) -> bool {
@@ -205,7 +208,7 @@ impl World {
     }
 
     fn everyone(&self) -> impl Iterator<Item = &Participant> {
-        let listed = self.record.iter().flat_map(|record| record.participants.values());
+        let listed = self.record.iter().flat_map(|record| record.participants.values()).map(Arc::as_ref);
         listed.chain(self.members.values())
     }
 

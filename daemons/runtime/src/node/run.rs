@@ -287,7 +287,7 @@ impl Node {
         let Some(record) = &loaded.record else { return };
         self.hub.saw(room, loaded.revision, Some(record));
         let publisher = mobz_core::room::ParticipantType::Publisher;
-        let listed = || record.participants.values();
+        let listed = || record.participants.values().map(Arc::as_ref);
         for connection in self.hub.joined(room) {
             let oneself = connection.seat().and_then(|seat| seat.member);
             let participants = listed().chain(oneself.as_deref()).map(ParticipantView::from).collect();

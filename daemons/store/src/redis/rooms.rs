@@ -331,6 +331,7 @@ mod tests {
         store.ping().await.unwrap();
         let room: RoomId = "demo".parse().unwrap();
         let viewer = sample("demo").participants.into_values().next().unwrap();
+        let viewer = Arc::unwrap_or_clone(viewer);
         let change = Change {
             record: RecordChange::Put(Arc::new(sample("demo"))),
             members: vec![MemberChange::Put { was: None, now: Box::new(viewer) }],
