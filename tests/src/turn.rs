@@ -36,7 +36,13 @@ impl Coturn {
                 .args(["-n", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--fingerprint"])
                 .args(["--use-auth-secret", &format!("--static-auth-secret={secret}"), "--realm=mobz.test"])
                 .args(["--no-tls", "--no-dtls", "--no-cli", "--no-multicast-peers", "--allow-loopback-peers"])
-                .args(["--min-port=49152", "--max-port=65535", "--log-file=turn.log", "--simple-log"])
+                .args([
+                    "--min-port=49152",
+                    "--max-port=65535",
+                    "--log-file=turn.log",
+                    "--simple-log",
+                    "--verbose",
+                ])
                 .args(["--userdb=turn.db", "--pidfile=turn.pid", &format!("--listening-port={port}")])
                 .current_dir(directory.path());
             let mut process = Process::start(&mut command);
