@@ -25,7 +25,7 @@ use crate::output::Format;
   mobzctl hls push demo video.mp4 --loop  make a live stream of a file
   mobzctl room list                       see who is there
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 timed out, 6 endpoint unreachable."
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 timed out, 6 unreachable."
 )]
 pub struct Args {
     /// What every command understands.

@@ -50,10 +50,10 @@ impl From<&Global> for Where {
 /// Where to act, looked up, with what opens it.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The endpoint.
+    /// The endpoint; of several nodes of a store the first.
     pub url: Url,
-    /// Whether it is a Redis and not a control API.
-    pub is_store: bool,
+    /// The store as it was written, where it is one and not a control API.
+    pub store: Option<String>,
     /// The token that was given.
     pub token: Option<String>,
     /// Keys to sign one with, where there are any.
@@ -66,10 +66,13 @@ impl Place {
     /// Looks up where to act.
     pub fn find(place: &Where) -> Result<Self> {
         let (context, found_by) = place.look_up()?;
-        let url = parse(&context.endpoint)?;
-        let is_store = match url.scheme() {
-            "http" | "https" => false,
-            "redis" | "rediss" => true,
+        let text = &context.endpoint;
+        // A Redis Cluster may be named by several of its nodes, separated by commas.
+        let is_list = text.starts_with("redis:") || text.starts_with("rediss:");
+        let url = parse(if is_list { text.split(',').next().unwrap_or(text) } else { text })?;
+        let store = match url.scheme() {
+            "http" | "https" => None,
+            "redis" | "rediss" => Some(text.clone()),
             other => {
                 return Err(Failure::usage(
                     format!("cannot use endpoint {}", context.endpoint),
@@ -85,7 +88,7 @@ impl Place {
             (None, None, Some(file)) => Some(keys::from_file(&file)?),
             (None, None, None) => keys::from_environment()?,
         };
-        Ok(Self { url, is_store, token, keys, found_by })
+        Ok(Self { url, store, token, keys, found_by })
     }
 
     /// The token for the control API: the one given, or one signed now.
@@ -114,7 +117,7 @@ impl Place {
                 ))
             };
         }
-        if self.is_store {
+        if self.store.is_some() {
             return Err(Failure::usage(
                 "cannot join a room",
                 format!("the endpoint {} is a store; clients connect to signaling", self.shown()),
@@ -204,10 +207,10 @@ impl Endpoint {
     /// Opens the endpoint that was named, or the one in use.
     pub async fn open(place: &Where) -> Result<Self> {
         let place = Place::find(place)?;
-        if !place.is_store {
+        let Some(store) = &place.store else {
             return Ok(Self::Http(Client::new(place.url.clone(), place.admin_token()?)?));
-        }
-        let store = mobz_store::open(Some(place.url.as_str())).await.map_err(|error| {
+        };
+        let store = mobz_store::open(Some(store)).await.map_err(|error| {
             Failure::unreachable(
                 format!("cannot use the store {}", place.shown()),
                 error.to_string(),
@@ -346,7 +349,7 @@ mod tests {
     fn place(url: &str) -> Place {
         Place {
             url: url.parse().unwrap(),
-            is_store: url.starts_with("redis"),
+            store: url.starts_with("redis").then(|| url.to_owned()),
             token: None,
             keys: None,
             found_by: String::new(),
@@ -364,6 +367,13 @@ mod tests {
     fn a_store_is_no_place_to_join() {
         assert!(place("redis://127.0.0.1").signal_url(None).is_err());
         assert!(place("redis://127.0.0.1").signal_url(Some("ws://127.0.0.1/signal")).is_ok());
+    }
+
+    #[test]
+    fn a_cluster_may_be_named_by_several_nodes() {
+        let endpoint = Some("redis://127.0.0.1:1,redis://127.0.0.1:2".to_owned());
+        let place = Place::find(&Where { endpoint: endpoint.clone(), ..Where::default() }).unwrap();
+        assert_eq!((place.url.as_str(), place.store), ("redis://127.0.0.1:1", endpoint));
     }
 
     #[test]

@@ -278,7 +278,7 @@ mod tests {
     fn place(keys: Option<&str>) -> Place {
         Place {
             url: "http://127.0.0.1:1".parse().unwrap(),
-            is_store: false,
+            store: None,
             token: None,
             keys: keys.map(|keys| keys::from_text(keys).unwrap()),
             found_by: String::new(),

@@ -23,11 +23,11 @@ pub enum Hls {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mobzctl hls push demo video.mp4 --loop
-  ffmpeg -re -f lavfi -i testsrc2=size=1280x720:rate=30 -c:v libx264 -f mpegts - | mobzctl hls push demo -
+  ffmpeg -f lavfi -i testsrc2 -c:v libx264 -f mpegts - | mobzctl hls push demo -
 
-A file is encoded by ffmpeg to H.264 and AAC. On stdin a fragmented MP4 (each moof and mdat one part)
-goes as it is, anything else through ffmpeg. Ctrl-C ends the stream; a lost connection is resumed and
-nothing acknowledged is lost.")]
+A file is encoded by ffmpeg to H.264 and AAC. On stdin a fragmented MP4 (each moof and mdat one
+part) goes as it is, anything else through ffmpeg. Ctrl-C ends the stream; a lost connection is
+resumed, and nothing is lost or sent twice.")]
 pub struct Push {
     /// The p2m room
     #[arg(add = ArgValueCandidates::new(complete::rooms))]

@@ -131,7 +131,8 @@ pub struct Close {
   mobzctl events
   mobzctl events --room demo --output json | jq .name
 
-Lost connections are made again and go on after the last event seen. Ends on Ctrl-C with exit code 0.")]
+Lost connections are made again and go on after the last event seen. Ends on Ctrl-C, with exit
+code 0.")]
 pub struct Events {
     /// Only events of this room
     #[arg(long, add = ArgValueCandidates::new(complete::rooms))]

@@ -17,9 +17,10 @@ use crate::complete;
   mobzctl signal demo --user bob --wait
   echo '{\"type\":\"Sync\",\"id\":\"1\"}' | mobzctl signal demo --user ann
 
-Every signal that arrives is one JSON line on stdout. Every line on stdin is one JSON signal, sent as it
-is. On a terminal, and with --wait, the room is left on Ctrl-C; otherwise once stdin has ended and every
-signal with an `id` is answered (or --timeout has passed: exit code 5). A kick or a refused Join is exit code 4.")]
+Every signal that arrives is one JSON line on stdout. Every line on stdin is one JSON signal, sent
+as it is. The room is left on Ctrl-C, and, without --wait, once stdin has ended and every signal
+with an `id` is answered; --timeout without an answer is exit code 5. A kick or a refused Join is
+exit code 4.")]
 pub struct Signal {
     /// The room
     #[arg(add = ArgValueCandidates::new(complete::rooms))]

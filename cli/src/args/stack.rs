@@ -92,8 +92,8 @@ pub enum Launch {
 #[command(after_help = "Example:
   mobzctl launch signaling --listen 0.0.0.0:7880 --redis redis://127.0.0.1 --keys keys.yaml
 
-SIGTERM and Ctrl-C see clients off and end it with exit code 0. Each flag is also an environment variable:
---listen is MOBZ_LISTEN.")]
+SIGTERM and Ctrl-C see clients off and end it with exit code 0. Each flag is also an environment
+variable: --listen is MOBZ_LISTEN.")]
 pub struct LaunchSignaling {
     /// The daemon's own flags.
     #[command(flatten)]
@@ -105,8 +105,8 @@ pub struct LaunchSignaling {
 #[command(after_help = "Example:
   mobzctl launch origin --listen 0.0.0.0:7881 --redis redis://127.0.0.1 --keys keys.yaml
 
-SIGTERM and Ctrl-C end it with exit code 0. Each flag is also an environment variable: --listen is
-MOBZ_LISTEN.")]
+SIGTERM and Ctrl-C end it with exit code 0. Each flag is also an environment variable: --listen
+is MOBZ_LISTEN.")]
 pub struct LaunchOrigin {
     /// The daemon's own flags.
     #[command(flatten)]

@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use mobz_core::store::Store;
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Args, Command};
 use crate::endpoint::Where;
@@ -44,22 +45,20 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
     }
 }
 
-/// Ends at SIGINT or SIGTERM: how a command that goes on by itself is asked to end. A second one has
-/// its usual effect again only where the command does not end at the first.
+/// Ends at SIGINT or SIGTERM: how a command that goes on by itself is asked to end. A further SIGINT,
+/// while it says good-bye, ends the process at once.
 fn interrupted() -> Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| {
-        signal(kind).map_err(|error| {
-            Failure::failed("cannot listen for signals", os(&error), "check the limits of this machine")
-        })
-    };
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| cannot_start(&error))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| cannot_start(&error))?;
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(Exit::Interrupted.code().into());
+        });
     })
 }
 

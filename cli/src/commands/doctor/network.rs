@@ -31,8 +31,8 @@ pub(super) async fn endpoint(place: &Where) -> Vec<Check> {
         Ok(found) => found,
         Err(failure) => return vec![failed(name, &failure)],
     };
-    if found.is_store {
-        return vec![redis(found.url.as_str()).await];
+    if let Some(store) = &found.store {
+        return vec![redis(store).await];
     }
     let client = match found.admin_token().and_then(|token| Client::new(found.url.clone(), token)) {
         Ok(client) => client,

@@ -172,7 +172,10 @@ impl<'a> Publisher<'a> {
                 },
             };
             if let Err(ending) = done {
-                self.reconnect(&ending).await?;
+                tokio::select! {
+                    () = &mut interrupted => return Ok(()),
+                    back = self.reconnect(&ending) => back?,
+                }
             }
         }
     }

@@ -87,9 +87,10 @@ impl Report {
     }
 
     fn line(&self, state: &'static str) -> Line {
-        let bytes: u64 = self.recent.iter().map(|(_, bytes, _)| bytes).sum();
+        let recent = || self.recent.iter().filter(|(when, ..)| when.elapsed() <= SPAN);
+        let bytes: u64 = recent().map(|(_, bytes, _)| bytes).sum();
         let over = self.began.elapsed().min(SPAN).as_secs_f64().max(0.001);
-        let mut acks: Vec<Duration> = self.recent.iter().map(|(.., after)| *after).collect();
+        let mut acks: Vec<Duration> = recent().map(|(.., after)| *after).collect();
         acks.sort_unstable();
         Line {
             at: format!("{:.3}", jiff::Timestamp::now()),
