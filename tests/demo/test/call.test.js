@@ -272,6 +272,20 @@ test('a negotiation that keeps failing ends as failed, and a new peer is tried a
   assert.deepEqual(types(room), ['Offer']);
 });
 
+test('what fails for a peer that has gone is nothing to the next', async () => {
+  const { ann, rooms } = await connected();
+  const errors = [];
+  ann.on('error', (error) => errors.push(error));
+  rooms.ann.hear({ type: 'Offer', sdp: 'v=0\r\no=- another 2 IN IP4 0.0.0.0\r\n' });
+  while (ann.connection.remoteDescription !== null) await Promise.resolve();
+  rooms.ann.part();
+  rooms.ann.meet('cleo');
+  await settle();
+
+  assert.deepEqual(errors, []);
+  assert.deepEqual(types(rooms.ann), ['Offer']);
+});
+
 test('close ends the media and hears no more', async () => {
   const { ann, rooms } = await connected();
   const { connection } = ann;

@@ -69,7 +69,7 @@ export class FakePeerConnection extends EventTarget {
   }
 
   async addIceCandidate(candidate) {
-    this.candidates.push(candidate?.candidate ?? null);
+    this.candidates.push(candidate === undefined ? null : (candidate.candidate ?? 'neither a candidate nor their end'));
   }
 
   /** Finds a candidate, or the end of them. */

@@ -119,6 +119,17 @@ test('a connection that answers no heartbeat is given up and resumed', async () 
   assert.notEqual(await connection.closed, 1000);
 });
 
+test('a connection that answers heartbeats is not given up', async () => {
+  const { room, connection } = await join({ ack: { heartbeatInterval: 50 } });
+  const states = [];
+  room.on('state', (state) => states.push(state));
+  // Past the five seconds of silence that the client takes for a dead connection.
+  await new Promise((resolve) => setTimeout(resolve, 5_500));
+
+  assert.deepEqual(states, []);
+  assert.ok(connection.received.length > 50);
+});
+
 test('a cut connection is resumed with the latest secret', async () => {
   const { room, connection } = await join();
   let back = next(room, 'rejoined');
@@ -216,6 +227,30 @@ for (const [code, kick, reason] of [
   });
 }
 
+test('a kick ends the room, however the connection ends then', async () => {
+  const { room, connection } = await join();
+  const closed = next(room, 'closed');
+  const heard = new Promise((resolve) => room.on('signal', resolve));
+  connection.send({ type: 'Kick', reason: 'closed' });
+  await heard;
+  connection.cut();
+
+  assert.equal((await closed)[0].reason, 'closed');
+});
+
+test('the server may say when to try again', async () => {
+  const { connection } = await join();
+  connection.cut();
+  const second = await server.connection();
+  const sent = await second.next('Join');
+  const refusedAt = performance.now();
+  second.send({ type: 'Error', re: sent.id, code: 'rate_limited', message: 'later', retryAfter: 1_000 });
+  second.close(1011);
+  await server.joined();
+
+  assert.ok(performance.now() - refusedAt >= 950, 'no earlier than it said');
+});
+
 test('a refusal on the way back ends the room with that error', async () => {
   const { room, connection } = await join();
   const closed = next(room, 'closed');
@@ -288,6 +323,17 @@ test('more signals than may wait are refused', async () => {
   for (const it of sent) it.catch(() => {});
 
   await assert.rejects(sent[256], { code: 'queue_full' });
+});
+
+test('answered signals make room for others', async () => {
+  const { room, connection } = await join();
+  for (let count = 0; count < 300; count += 1) {
+    const sent = room.send({ type: 'iceCandidate', candidate: 'c' });
+    connection.send({ type: 'Ack', re: (await connection.next('iceCandidate')).id });
+    await sent;
+  }
+
+  assert.equal(room.state, 'joined');
 });
 
 test('a signal over 1 MiB is refused before it is sent', async () => {
@@ -367,6 +413,21 @@ test('a peer that starts afresh goes and comes', async () => {
 
   assert.deepEqual((await came)[0].earlier, false);
   assert.deepEqual(events, [['bob', 'replaced']]);
+});
+
+test('one’s own coming and going is no event', async () => {
+  const { room, connection } = await join({ ack: { version: 5 } });
+  const events = [];
+  for (const name of ['participantJoined', 'participantLeft']) room.on(name, (it) => events.push([name, it.user]));
+  const came = next(room, 'participantJoined');
+  connection.send(
+    { type: 'ParticipantChange', left: [{ user: 'ann', reason: 'replaced' }], joined: [participant('ann')], version: 6 },
+    { type: 'ParticipantChange', joined: [participant('bob')], version: 7 },
+  );
+  await came;
+
+  assert.deepEqual(events, [['participantJoined', 'bob']]);
+  assert.equal(room.self.user, 'ann');
 });
 
 test('away and back are told once each', async () => {

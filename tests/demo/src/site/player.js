@@ -9,6 +9,8 @@ const BROKEN_MS = 20_000;
 const LOOK_MS = 250;
 /** How much faster than life the picture may run to catch up with the live edge. */
 const CATCH_UP_RATE = 1.1;
+/** Whole segments a playlist has before it is played. */
+const SEGMENTS_MIN = 2;
 /** Seconds behind the target from which on the viewer counts as not at the live edge. */
 const EDGE_SLACK = 3;
 
@@ -119,6 +121,8 @@ export class Player extends Emitter {
       lowLatencyMode: true,
       maxLiveSyncPlaybackRate: CATCH_UP_RATE,
       backBufferLength: 30,
+      // With a single segment hls.js 1.7 loads the parts of that one over and over and starves.
+      initialLiveManifestSize: SEGMENTS_MIN,
       workerPath: 'assets/hls.worker.js',
       // A playlist that blocks is answered within three target durations, or with an error.
       playlistLoadPolicy: {
