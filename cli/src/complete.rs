@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use clap::Parser;
 use clap_complete::CompletionCandidate;
 
 use crate::context::{self, Contexts};
@@ -12,20 +11,6 @@ use crate::endpoint::{Endpoint, Where};
 const COMPLETION_TIMEOUT: Duration = Duration::from_millis(700);
 /// The most ids that are offered.
 const COMPLETIONS_MAX: usize = 200;
-
-/// The endpoint flags of the line that is being completed; all else on it is ignored.
-#[derive(Debug, Parser)]
-#[command(ignore_errors = true, disable_help_flag = true, disable_version_flag = true)]
-struct Line {
-    #[arg(long, env = "MOBZ_ENDPOINT")]
-    endpoint: Option<String>,
-    #[arg(long, env = "MOBZ_CONTEXT")]
-    context: Option<String>,
-    #[arg(long, env = "MOBZ_TOKEN")]
-    token: Option<String>,
-    #[arg(trailing_var_arg = false, allow_hyphen_values = true)]
-    rest: Vec<String>,
-}
 
 /// Names of contexts.
 pub fn contexts() -> Vec<CompletionCandidate> {
@@ -61,11 +46,36 @@ pub fn rooms() -> Vec<CompletionCandidate> {
         .collect()
 }
 
-/// Where the line that is being completed acts.
+/// Where the line that is being completed acts: by its own flags, else by the environment.
 fn place() -> Where {
-    let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
-    Line::try_parse_from(words).map_or_else(
-        |_| Where::default(),
-        |line| Where { endpoint: line.endpoint, context: line.context, token: line.token },
-    )
+    let words = std::env::args().skip_while(|word| word != "--").skip(1).collect::<Vec<_>>();
+    let said = |flag: &str, variable: &str| flag_of(&words, flag).or_else(|| std::env::var(variable).ok());
+    Where {
+        endpoint: said("--endpoint", "MOBZ_ENDPOINT"),
+        context: said("--context", "MOBZ_CONTEXT"),
+        token: said("--token", "MOBZ_TOKEN"),
+    }
+}
+
+/// The value of a flag, written `--flag value` or `--flag=value`, anywhere in a line that is not finished.
+fn flag_of(words: &[String], flag: &str) -> Option<String> {
+    words.iter().enumerate().find_map(|(index, word)| match word.strip_prefix(flag)? {
+        "" => words.get(index + 1).cloned(),
+        rest => rest.strip_prefix('=').map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_found_wherever_it_stands() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let found = |line| flag_of(&words(line), "--endpoint");
+        assert_eq!(found("mobzctl room inspect --endpoint http://a x").as_deref(), Some("http://a"));
+        assert_eq!(found("mobzctl --endpoint=http://a room inspect x").as_deref(), Some("http://a"));
+        assert_eq!(found("mobzctl room --endpoints x"), None);
+        assert_eq!(found("mobzctl room --endpoint"), None);
+    }
 }

@@ -31,6 +31,9 @@ fn room_ids_complete_from_the_endpoint() {
     assert_eq!(stay.json()["type"], "JoinAck");
     let rooms = complete(&home, &["mobzctl", "room", "inspect", "blu"]);
     assert_eq!(rooms, ["blue-room"]);
+    let elsewhere = Home::new();
+    let asked = ["mobzctl", "room", "inspect", "--endpoint", stack.url("control"), ""];
+    assert_eq!(complete(&elsewhere, &asked)[0], "blue-room");
 }
 
 #[test]
