@@ -1,6 +1,8 @@
 //! `mobzctl hls push`.
 
+mod clock;
 mod encoder;
+mod frames;
 mod publisher;
 mod report;
 mod source;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use mobz_core::hls::fmp4::{MediaTrack, read_fragment, read_init};
 use mobz_core::hls::split::Piece;
 use mobz_core::room::Mode;
@@ -12,6 +12,8 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
+use super::clock::Clock;
+use super::frames::{ENVELOPE_BYTES_MAX, Sent, frames};
 use super::report::Report;
 use super::source::Source;
 use crate::args::hls::Push;
@@ -36,23 +38,8 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often progress is shown.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
-/// How much of a frame the JSON before the media may take, in bytes.
-const ENVELOPE_BYTES_MAX: usize = 1024;
 /// The largest frame where the server names none, in bytes (PROTOCOL.md §2).
 const FRAME_BYTES_DEFAULT: usize = 1 << 20;
-/// How far ahead of its own timeline unpaced media may be sent.
-const AHEAD_MAX: Duration = Duration::from_millis(500);
-/// How late a part may be before the capture times are set anew: the media paused.
-const CLOCK_SLIP_MAX: Duration = Duration::from_secs(2);
-
-/// A data signal on its way.
-struct Sent {
-    id: String,
-    fields: Value,
-    media: Bytes,
-    since: Instant,
-    is_part: bool,
-}
 
 /// Publishes all of a source.
 pub(super) async fn publish(
@@ -421,62 +408,6 @@ impl<'a> Publisher<'a> {
     }
 }
 
-/// A data signal as binary frames of at most `frame_max` bytes (PROTOCOL.md §5).
-fn frames(sent: &Sent, frame_max: usize) -> Vec<Bytes> {
-    let most = frame_max.saturating_sub(ENVELOPE_BYTES_MAX).max(1);
-    let count = sent.media.len().div_ceil(most).max(1);
-    let frame = |index: usize| {
-        let mut fields = sent.fields.clone();
-        fields["id"] = sent.id.as_str().into();
-        if count > 1 {
-            fields["chunk"] = json!({"index": index, "count": count});
-        }
-        let json = fields.to_string();
-        let media = &sent.media[index * most..sent.media.len().min((index + 1) * most)];
-        let mut frame = BytesMut::with_capacity(4 + json.len() + media.len());
-        // The envelope is a few hundred bytes.
-        frame.put_u32(u32::try_from(json.len()).unwrap_or(u32::MAX));
-        frame.put_slice(json.as_bytes());
-        frame.put_slice(media);
-        frame.freeze()
-    };
-    (0..count).map(frame).collect()
-}
-
-/// When media was taken, and when unpaced media may be sent.
-#[derive(Debug, Default)]
-struct Clock {
-    /// When the media's timeline began, by both clocks.
-    began: Option<(Instant, jiff::Timestamp)>,
-    /// How much media there was.
-    media: Duration,
-}
-
-impl Clock {
-    /// When the first frame of a part that has just arrived was taken, in milliseconds since the epoch,
-    /// and how late it arrived. The earliest part so far, by its place in the media, is taken to have
-    /// arrived with its last frame; the others follow the media's timeline and not the jitter.
-    fn captured(&mut self, part: Duration) -> (u64, Duration) {
-        let now = Instant::now();
-        let ends = self.media + part;
-        let late = self.began.and_then(|(began, _)| now.checked_duration_since(began + ends));
-        let late = late.filter(|late| *late <= CLOCK_SLIP_MAX).unwrap_or_else(|| {
-            let wall = jiff::Timestamp::now().checked_sub(ends).unwrap_or_default();
-            self.began = Some((now.checked_sub(ends).unwrap_or(now), wall));
-            Duration::ZERO
-        });
-        let captured = self.began.and_then(|(_, wall)| wall.checked_add(self.media).ok()).unwrap_or_default();
-        self.media = ends;
-        (u64::try_from(captured.as_millisecond()).unwrap_or(0), late)
-    }
-
-    /// When the next part may be sent, where the source does not pace itself.
-    fn next_send(&self, is_paced: bool) -> Option<Instant> {
-        let (began, _) = self.began.filter(|_| !is_paced)?;
-        (began + self.media).checked_sub(AHEAD_MAX)
-    }
-}
-
 /// A moment, or never.
 async fn at(moment: Option<Instant>) {
     match moment {
@@ -491,50 +422,4 @@ async fn after<T>(moment: Option<Instant>, what: impl Future<Output = T>) -> T {
         sleep_until(moment).await;
     }
     what.await
-}
-
-#[cfg(test)]
-mod tests {
-    use mobz_core::hls::data::{Assembly, parse_binary};
-
-    use super::*;
-
-    fn sent(bytes: usize) -> Sent {
-        Sent {
-            id: "0.1".into(),
-            fields: json!({"type": "Data", "kind": "part", "track": "main"}),
-            media: (0..bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect::<Vec<_>>().into(),
-            since: Instant::now(),
-            is_part: true,
-        }
-    }
-
-    #[test]
-    fn a_signal_that_fits_is_one_frame() {
-        let frames = frames(&sent(100), 2048);
-        let signal = parse_binary(frames[0].clone()).unwrap();
-        assert_eq!((frames.len(), signal.id.as_deref(), signal.payload.len()), (1, Some("0.1"), 100));
-    }
-
-    #[test]
-    fn a_signal_over_the_limit_travels_in_pieces_that_come_together_again() {
-        let sent = sent(5000);
-        let frames = frames(&sent, 2048);
-        assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= 2048));
-        let mut assembly = Assembly::default();
-        let whole = frames.into_iter().find_map(|frame| assembly.feed(parse_binary(frame).unwrap()).unwrap());
-        assert_eq!(whole.unwrap().payload, sent.media);
-    }
-
-    #[tokio::test]
-    async fn capture_times_follow_the_media_and_not_the_jitter() {
-        let mut clock = Clock::default();
-        let (first, _) = clock.captured(Duration::from_millis(300));
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let (second, late) = clock.captured(Duration::from_millis(300));
-        assert_eq!(second - first, 300);
-        assert!(late >= Duration::from_millis(200), "{late:?}");
-        assert!(clock.next_send(true).is_none());
-        assert!(clock.next_send(false).is_some());
-    }
 }
