@@ -361,8 +361,8 @@ async fn who_comes_long_after_the_publisher_went_finds_the_stream_ended() {
     let then = Streams::new(store, past, Settings::default());
     let mut encoder = Encoder::default();
     origin.send_through(&then, "main", DataKind::Init(InitFields::default()), video_init()).await.unwrap();
-    let part = DataKind::Part(PartFields::default());
-    origin.send_through(&then, "main", part, encoder.part(500, true)).await.unwrap();
+    let kind = DataKind::Part(PartFields::default());
+    origin.send_through(&then, "main", kind, encoder.part(500, true)).await.unwrap();
     let playlist = origin.text("main/media.m3u8").await;
     assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "{playlist}");
     assert!(playlist.contains("#EXT-X-GAP\n"), "{playlist}");
