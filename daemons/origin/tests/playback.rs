@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Media, Origin, media};
@@ -37,6 +38,33 @@ async fn what_ffmpeg_publishes_ffmpeg_plays() {
     assert!(probed.contains("codec_name=aac"), "{probed}");
     assert!(probed.contains("nb_read_frames=180"), "{probed}");
     origin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_plays_a_stream_while_it_runs() {
+    let origin = Arc::new(Origin::start().await);
+    let Media { init, parts } = media(14, &[]).await;
+    origin.send(DataKind::Init(InitFields::default()), init).await.unwrap();
+    let (past, future) = parts.split_at(18);
+    for part in past {
+        origin.part(part.clone()).await;
+    }
+    let publisher = tokio::spawn({
+        let (origin, future) = (Arc::clone(&origin), future.to_vec());
+        async move {
+            for part in future {
+                tokio::time::sleep(Duration::from_millis(333)).await;
+                origin.part(part).await;
+            }
+        }
+    });
+
+    let played = common::play(&origin.url("index.m3u8"), 8).await;
+
+    assert!(played >= 200, "{played} frames");
+    publisher.abort();
+    let _ = publisher.await;
+    Arc::into_inner(origin).unwrap().stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,6 +12,7 @@ use mobz_core::hls::data::{DataAck, DataKind, InitFields, PartFields, SegmentFie
 use mobz_core::hls::stream::Settings;
 use mobz_core::hls::testing::{Encoder, audio_init, video_init};
 use mobz_core::room::Grants;
+use mobz_core::time::Timestamp;
 use mobz_core::token::{Claims, Keys};
 use mobz_runtime::clock;
 use mobz_runtime::streams::Streams;
@@ -348,5 +349,22 @@ async fn health_and_readiness_are_told() {
         let response = origin.client.get(format!("http://{}/{path}", origin.address)).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
     }
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn who_comes_long_after_the_publisher_went_finds_the_stream_ended() {
+    let store = MemoryStore::new();
+    let past: mobz_runtime::streams::Now =
+        Arc::new(|| Timestamp::from_millis(clock::now().as_millis() - 70_000));
+    let origin = Origin::start_on(store.clone(), &[], Settings::default()).await;
+    let then = Streams::new(store, past, Settings::default());
+    let mut encoder = Encoder::default();
+    origin.send_through(&then, "main", DataKind::Init(InitFields::default()), video_init()).await.unwrap();
+    let kind = DataKind::Part(PartFields::default());
+    origin.send_through(&then, "main", kind, encoder.part(500, true)).await.unwrap();
+    let playlist = origin.text("main/media.m3u8").await;
+    assert!(playlist.ends_with("#EXT-X-ENDLIST\n"), "{playlist}");
+    assert!(playlist.contains("#EXT-X-GAP\n"), "{playlist}");
     origin.stop().await;
 }

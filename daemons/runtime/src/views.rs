@@ -165,6 +165,12 @@ impl<S: Send + Sync + 'static> Inner<S> {
             Ok(None) => return Seen::Absent,
             Err(error) => return unavailable(room, &error),
         };
+        if current.1.due().is_some_and(|due| due <= (self.now)()) {
+            // Nobody has looked for a while: what silence has made of it since is shown, not what it was.
+            if let Err(error) = self.tick(room, view, &mut current).await {
+                return unavailable(room, &error);
+            }
+        }
         self.show(view, &current.1);
         loop {
             match self.next(&mut *subscription, view, &current.1).await {
@@ -256,7 +262,11 @@ impl<S: Send + Sync + 'static> Inner<S> {
         current: &mut (Option<Revision>, Arc<Stream>),
     ) -> Result<(), StoreError> {
         // A notice carries no revision, and the publisher's node may have been faster.
-        let Some(read) = self.read(room).await? else { return Ok(()) };
+        let Some(read) = self.read(room).await? else {
+            // The store came back empty: whoever publishes gives it the stream back.
+            tokio::time::sleep(RETRY).await;
+            return Ok(());
+        };
         *current = read;
         let (Some(revision), Some(ticked)) = (current.0, current.1.tick((self.now)())) else {
             self.show(view, &current.1);

@@ -1,10 +1,14 @@
 //! Data signals (PROTOCOL.md §5): what a p2m publisher sends, in JSON or binary form, as one type.
 
+mod assembly;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use self::assembly::{ASSEMBLIES_MAX, Assembly};
 
 use crate::id::TrackId;
 
@@ -14,9 +18,6 @@ pub const SIGNAL_ID_LENGTH_MAX: usize = 64;
 pub const PAYLOAD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most pieces one data signal may travel in.
 pub const CHUNKS_MAX: u32 = 1024;
-/// The most tracks one connection may have in pieces at the same time; together they hold no more than
-/// [`PAYLOAD_BYTES_MAX`].
-pub const ASSEMBLIES_MAX: usize = 8;
 
 /// One data signal, from either form.
 #[derive(Clone, Debug, PartialEq)]
@@ -223,104 +224,6 @@ pub fn id_of_binary(frame: &[u8]) -> Option<String> {
     crate::signal::id_of(std::str::from_utf8(json).ok()?)
 }
 
-/// Puts data signals that travel in pieces together again; one for each connection.
-///
-/// Holds at most [`ASSEMBLIES_MAX`] signals and [`PAYLOAD_BYTES_MAX`] bytes in all; what would go beyond
-/// is [`DataError::TooLarge`], and the pieces of its signal are forgotten.
-#[derive(Debug, Default)]
-pub struct Assembly {
-    under_way: Vec<UnderWay>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    first: DataSignal,
-    count: u32,
-    next: u32,
-    payload: BytesMut,
-}
-
-impl Assembly {
-    /// Takes a signal as it came: a whole one is handed back, a piece is kept until its last.
-    /// Fields of a signal in pieces are those of its first piece.
-    ///
-    /// # Errors
-    ///
-    /// A piece out of order, or anything else of a track that has pieces under way: the pieces are
-    /// forgotten, the publisher sends the signal again from its first piece.
-    pub fn feed(&mut self, signal: DataSignal) -> Result<Option<DataSignal>, DataError> {
-        let place = self.under_way.iter().position(|under_way| under_way.first.track == signal.track);
-        let Some(chunk) = signal.chunk else {
-            return match place {
-                None => Ok(Some(signal)),
-                Some(place) => {
-                    self.under_way.swap_remove(place);
-                    Err(DataError::bad(
-                        "chunk",
-                        "came between the pieces of another signal of this track; send that again",
-                    ))
-                }
-            };
-        };
-        if self.held() + signal.payload.len() > PAYLOAD_BYTES_MAX {
-            if let Some(place) = place {
-                self.under_way.swap_remove(place);
-            }
-            return Err(DataError::TooLarge);
-        }
-        match place {
-            Some(place) => self.go_on(place, &signal, chunk),
-            None if chunk.index != 0 => Err(DataError::bad(
-                "chunk.index",
-                "no piece before this one; send the signal again from index 0",
-            )),
-            None if chunk.count == 1 => Ok(Some(DataSignal { chunk: None, ..signal })),
-            None if self.under_way.len() >= ASSEMBLIES_MAX => Err(DataError::bad(
-                "chunk",
-                format!("at most {ASSEMBLIES_MAX} tracks may have pieces under way at once"),
-            )),
-            None => {
-                let payload = BytesMut::from(&signal.payload[..]);
-                self.under_way.push(UnderWay { first: signal, count: chunk.count, next: 1, payload });
-                Ok(None)
-            }
-        }
-    }
-
-    /// How many bytes of media are held.
-    pub fn held(&self) -> usize {
-        self.under_way.iter().map(|under_way| under_way.payload.len()).sum()
-    }
-
-    fn go_on(
-        &mut self,
-        place: usize,
-        piece: &DataSignal,
-        chunk: Chunk,
-    ) -> Result<Option<DataSignal>, DataError> {
-        let under_way = &mut self.under_way[place];
-        let fits = piece.id == under_way.first.id
-            && chunk.count == under_way.count
-            && chunk.index == under_way.next
-            && std::mem::discriminant(&piece.kind) == std::mem::discriminant(&under_way.first.kind);
-        if !fits {
-            let (next, count) = (under_way.next, under_way.count);
-            self.under_way.swap_remove(place);
-            return Err(DataError::bad(
-                "chunk.index",
-                format!("piece {next} of {count} was next on this track; send the signal again from index 0"),
-            ));
-        }
-        under_way.payload.extend_from_slice(&piece.payload);
-        under_way.next += 1;
-        if under_way.next < under_way.count {
-            return Ok(None);
-        }
-        let whole = self.under_way.swap_remove(place);
-        Ok(Some(DataSignal { chunk: None, payload: whole.payload.freeze(), ..whole.first }))
-    }
-}
-
 /// Every key of §5, whatever the kind: flat, so that an error names its key.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -462,13 +365,6 @@ mod tests {
         }
     }
 
-    fn piece(id: &str, index: u32, count: u32, media: &[u8]) -> DataSignal {
-        let json = format!(
-            r#"{{"type":"Data","kind":"part","id":"{id}","track":"main","chunk":{{"index":{index},"count":{count}}}}}"#
-        );
-        parse_binary(frame(&json, media)).unwrap()
-    }
-
     #[test]
     fn both_forms_of_a_part_are_the_same_signal() {
         let fields = r#""type":"Data","kind":"part","id":"7","track":"hd","msn":3,"part":1,"duration":0.333,"independent":true,"last":false,"programDateTime":1700000000000"#;
@@ -523,41 +419,6 @@ mod tests {
         assert_eq!(id_of_binary(b"\0\0\0\x0a{\"id\":\"7\"}").as_deref(), Some("7"));
         assert!(parse_binary(Bytes::from_static(b"\0\0\0\x09{}")).is_err());
         assert!(parse_binary(Bytes::from_static(b"\xff\xff\xff\xff{}")).is_err());
-    }
-
-    #[test]
-    fn pieces_in_order_make_the_signal() {
-        let mut assembly = Assembly::default();
-        assert_eq!(assembly.feed(piece("a", 0, 3, b"12")), Ok(None));
-        assert_eq!(assembly.feed(piece("a", 1, 3, b"3")), Ok(None));
-        let whole = assembly.feed(piece("a", 2, 3, b"45")).unwrap().unwrap();
-        assert_eq!((&whole.payload[..], whole.chunk), (&b"12345"[..], None));
-    }
-
-    #[test]
-    fn a_missing_piece_forgets_the_signal_and_it_can_be_sent_again() {
-        let mut assembly = Assembly::default();
-        assembly.feed(piece("a", 0, 3, b"1")).unwrap();
-        assert_eq!(path_of(assembly.feed(piece("a", 2, 3, b"3")).unwrap_err()), "chunk.index");
-        assert_eq!(assembly.feed(piece("a", 0, 2, b"1")), Ok(None));
-        assert!(assembly.feed(piece("a", 1, 2, b"2")).unwrap().is_some());
-    }
-
-    #[test]
-    fn nothing_else_of_the_track_comes_between_pieces() {
-        let mut assembly = Assembly::default();
-        assembly.feed(piece("a", 0, 2, b"1")).unwrap();
-        let whole = parse_json(r#"{"type":"Data","kind":"part","data":"AA=="}"#).unwrap();
-        assert_eq!(path_of(assembly.feed(whole).unwrap_err()), "chunk");
-    }
-
-    #[test]
-    fn pieces_beyond_the_limit_are_refused_and_forgotten() {
-        let mut assembly = Assembly::default();
-        let half = vec![0; PAYLOAD_BYTES_MAX / 2 + 1];
-        assembly.feed(piece("a", 0, 2, &half)).unwrap();
-        assert_eq!(assembly.feed(piece("a", 1, 2, &half)), Err(DataError::TooLarge));
-        assert!(assembly.under_way.is_empty());
     }
 
     #[test]

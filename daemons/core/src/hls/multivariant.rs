@@ -86,12 +86,12 @@ impl fmt::Display for MultivariantPlaylist<'_> {
     }
 }
 
-/// Peak bits a second: as stated, else as measured so far and not under what the media's header says.
+/// Peak bits a second: as stated, else as measured; before the first complete segment, what the media's
+/// header says (which is an encoder's limit, often far above what it needs).
 fn peak(track: &Track) -> u64 {
-    track.info.bandwidth.unwrap_or_else(|| {
-        let open = if track.peak_bitrate == 0 { average(track) } else { 0 };
-        track.peak_bitrate.max(open).max(track.info.nominal_bandwidth.unwrap_or(0)).max(1)
-    })
+    let before_any = || track.info.nominal_bandwidth.unwrap_or(0).max(average(track)).max(1);
+    let measured = || if track.peak_bitrate > 0 { track.peak_bitrate } else { before_any() };
+    track.info.bandwidth.unwrap_or_else(measured)
 }
 
 /// Average bits a second over what is listed.

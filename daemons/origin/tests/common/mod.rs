@@ -191,3 +191,18 @@ pub(crate) async fn ffprobe(url: &str) -> String {
     assert!(output.status.success() && errors.is_empty(), "{errors}");
     String::from_utf8(output.stdout).unwrap()
 }
+
+/// Plays so many seconds of a URL with ffmpeg, without an error; returns how many video frames came.
+pub(crate) async fn play(url: &str, seconds: u32) -> u64 {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i", url, "-t", &seconds.to_string()])
+        .args(["-map", "0:v", "-f", "framecrc", "-"])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("ffmpeg must be installed");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.starts_with('#')).count() as u64
+}
