@@ -26,6 +26,9 @@ use crate::message::Delivery;
 const BEAT: Duration = Duration::from_secs(2);
 /// How long it is believed to live after that.
 const LEASE: Duration = Duration::from_secs(10);
+/// How often a room is given back to an empty store while other nodes give theirs back too; after that
+/// the room is what they made of it.
+const RESTORE_ATTEMPTS_MAX: u32 = 4;
 /// How often due rooms are looked for.
 const DUE_POLL: Duration = Duration::from_millis(250);
 /// How often changed audiences are counted; a room at most once in [`COUNT_PAUSE`].
@@ -264,7 +267,10 @@ impl Node {
         let known = self.hub.last_seen(&room).map(|record| record.version);
         let nobody = || Asked::Users(Vec::new());
         let Ok(mut loaded) = self.counted(self.store.load(&room, nobody()).await) else { return };
-        if self.knows_more(&room, &loaded) {
+        for _ in 0..RESTORE_ATTEMPTS_MAX {
+            if !self.knows_more(&room, &loaded) {
+                break;
+            }
             self.restore(&room, loaded.revision).await;
             let Ok(restored) = self.counted(self.store.load(&room, nobody()).await) else { return };
             loaded = restored;
