@@ -2,6 +2,7 @@
 
 pub mod context;
 pub mod hls;
+pub mod load;
 pub mod room;
 pub mod signal;
 pub mod stack;
@@ -111,6 +112,9 @@ pub enum Command {
     Token(token::Token),
     /// Join a room from the terminal: signals in, signals out
     Signal(signal::Signal),
+    /// Load a server and measure it
+    #[command(subcommand)]
+    Load(load::Load),
     /// Follow every state change as it happens
     Events(room::Events),
     /// Print the completion script of a shell

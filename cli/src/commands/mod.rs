@@ -7,6 +7,7 @@ pub mod down;
 pub mod events;
 pub mod hls;
 pub mod launch;
+pub mod load;
 pub mod room;
 pub mod signal;
 pub mod status;
@@ -40,6 +41,7 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
         Command::Hls(verb) => block_on(hls::run(verb, &place, output)),
         Command::Token(verb) => token::run(&verb, &place, output),
         Command::Signal(args) => block_on(signal::run(args, &place, output)),
+        Command::Load(verb) => load::run(verb, &place, output),
         Command::Events(args) => block_on(events::run(&args, &place, output)),
         Command::Completions(args) => completions::run(args.shell, output),
     }

@@ -6,6 +6,7 @@ mod data;
 mod errors;
 mod join;
 mod limits;
+mod load;
 mod nodes;
 mod outage;
 mod p2m;

@@ -1,0 +1,31 @@
+//! `mobzctl load`.
+
+mod relay;
+mod signaling;
+
+use std::future::Future;
+
+use tokio::runtime::Builder;
+
+use crate::args::load::Load;
+use crate::endpoint::Where;
+use crate::error::{Failure, Result, os};
+use crate::exit::Exit;
+use crate::output::Output;
+
+/// Runs a load test, on all cores.
+pub fn run(verb: Load, place: &Where, output: &Output) -> Result<Exit> {
+    match verb {
+        Load::Signaling(args) => on_all_cores(signaling::run(*args, place, output)),
+        Load::Relay => on_all_cores(relay::run(output)),
+    }
+}
+
+fn on_all_cores<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::failed("cannot start", os(&error), "check the limits of this machine (ulimit -a)")
+    })?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
+}
