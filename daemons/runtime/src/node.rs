@@ -148,13 +148,14 @@ impl Node {
     pub async fn submit(&self, room: &RoomId, input: Input) -> Result<Option<Code>, NodeError> {
         if let Some((revision, effects)) = self.decide_on_snapshot(room, &input) {
             let refused = refusal_in(&effects);
-            let undelivered = self.perform(room, revision, effects).await;
+            let undelivered = Box::pin(self.perform(room, revision, effects)).await;
             if !undelivered.is_empty() {
-                self.decide_all(room, undelivered).await?;
+                Box::pin(self.decide_all(room, undelivered)).await?;
             }
             return Ok(refused);
         }
-        Ok(self.decide_all(room, VecDeque::from([input])).await?.refused)
+        // Boxed: what every connection's task has room for stays small.
+        Ok(Box::pin(self.decide_all(room, VecDeque::from([input]))).await?.refused)
     }
 
     /// A connection ended: tells its room, and goes on telling a store that does not answer.

@@ -129,7 +129,7 @@ impl Session<'_> {
     }
 
     async fn data(&mut self, seat: Option<Seat>, frame: Frame<'_>) {
-        match data::take(&self.app.streams, &mut self.assembly, seat, frame).await {
+        match Box::pin(data::take(&self.app.streams, &mut self.assembly, seat, frame)).await {
             Ok(Some(ack)) => {
                 self.app.node.metrics().signals_sent.inc();
                 let text = serde_json::to_string(&ack).unwrap_or_else(|_| unreachable!("a plain struct"));

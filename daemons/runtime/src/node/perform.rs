@@ -31,7 +31,7 @@ impl Node {
             match effect {
                 Effect::Enter { at, user, ack, re, resumed, member } => {
                     let seat = Seat { room: room.clone(), user, mode: ack.mode, member };
-                    self.enter(&at, seat, *ack, re.as_deref(), resumed).await;
+                    Box::pin(self.enter(&at, seat, *ack, re.as_deref(), resumed)).await;
                 }
                 Effect::Replay { at, user } => {
                     let kept = self.counted(self.store.take_kept(room, &user).await).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Node {
             }
         }
         for (node, deliveries) in elsewhere {
-            undelivered.extend(self.send(&node, room, revision, deliveries).await);
+            undelivered.extend(Box::pin(self.send(&node, room, revision, deliveries)).await);
         }
         undelivered
     }
