@@ -1,7 +1,7 @@
 //! The demo site's specs in real Chromium, each on the stack it is about.
 //!
 //! They share two cores with video encoders: run them with `--test-threads 1`.
-#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test")]
 
 use std::path::Path;
 use std::process::Command;

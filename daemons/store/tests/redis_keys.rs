@@ -55,7 +55,7 @@ fn put() -> Change {
 }
 
 fn viewer(away: bool) -> Participant {
-    let mut member = sample("demo").participants.into_values().next().unwrap();
+    let mut member = Arc::unwrap_or_clone(sample("demo").participants.into_values().next().unwrap());
     member.user = if away { "away" } else { "here" }.parse().unwrap();
     member.grants.owner = true;
     (member.away_since, member.away_until) = (away.then_some(AT), away.then_some(AT));

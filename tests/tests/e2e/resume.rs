@@ -60,14 +60,14 @@ async fn comes_back_to_what_was_kept(here: &Stack, there: &Stack) {
 #[tokio::test]
 async fn who_comes_back_gets_what_was_kept_in_order() {
     let stack = Stack::up();
-    comes_back_to_what_was_kept(&stack, &stack).await;
+    Box::pin(comes_back_to_what_was_kept(&stack, &stack)).await;
 }
 
 #[tokio::test]
 async fn who_comes_back_on_another_node_gets_what_was_kept_in_order() {
     let redis = Redis::start().unwrap();
     let (here, there) = Stack::two_nodes(&redis.url());
-    comes_back_to_what_was_kept(&here, &there).await;
+    Box::pin(comes_back_to_what_was_kept(&here, &there)).await;
 }
 
 #[tokio::test]

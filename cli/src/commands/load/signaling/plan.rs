@@ -101,10 +101,9 @@ mod tests {
 
     fn args(flags: &[&str]) -> Signaling {
         let line = [&["mobzctl", "load", "signaling"], flags].concat();
-        match Args::try_parse_from(line).unwrap().command {
-            Command::Load(Load::Signaling(args)) => *args,
-            other => unreachable!("{other:?}"),
-        }
+        let command = Args::try_parse_from(line).unwrap().command;
+        let Command::Load(Load::Signaling(args)) = command else { panic!("{command:?}") };
+        *args
     }
 
     #[test]
