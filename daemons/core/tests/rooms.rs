@@ -1,6 +1,8 @@
 //! Rooms under random signals: whatever people send, in whatever order, the room keeps its word.
 
-#[allow(unreachable_pub, reason = "a module of this test alone")]
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, reason = "all of this is a test")]
+
+#[allow(unreachable_pub, clippy::needless_pass_by_value, reason = "a module of this test alone")]
 mod world;
 
 use std::collections::BTreeSet;
@@ -171,7 +173,9 @@ fn an_accepted_publisher_without_an_offer_is_a_viewer_again_and_its_place_was_ke
     let mut world = World::new(Mode::M2m);
     world.join(0, Some(true), Grants::USUAL).unwrap();
     world.join(1, Some(false), Grants::USUAL).unwrap();
-    (100..299).for_each(|n| drop(world.join(n, Some(false), Grants::USUAL).unwrap()));
+    for n in 100..299 {
+        world.join(n, Some(false), Grants::USUAL).unwrap();
+    }
 
     world.act(Act::PublishAccept { who: 0, whom: 1 });
     let refused = world.join(500, Some(false), Grants::USUAL);
