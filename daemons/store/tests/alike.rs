@@ -162,7 +162,7 @@ impl Side {
             return MemberChange::Remove { was: was.unwrap_or_default(), user: user(member.user) };
         }
         self.secrets += 1;
-        let mut now = sample("x").participants.into_values().next().unwrap();
+        let mut now = Arc::unwrap_or_clone(sample("x").participants.into_values().next().unwrap());
         (now.user, now.order) = (user(member.user), u64::from(member.order));
         (now.grants.owner, now.resume) = (member.granted, format!("secret-{}", self.secrets));
         now.address.node = format!("node-{}", member.node).parse().unwrap();
