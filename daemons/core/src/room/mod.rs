@@ -104,7 +104,7 @@ impl<'s> Room<'s> {
         re: Option<String>,
         turn: &mut Turn,
     ) {
-        let Some(sender) = self.find(user).filter(|sender| sender.address == *address).cloned() else {
+        let Some(sender) = self.shared(user).filter(|sender| sender.address == *address) else {
             let gone = Refusal::new(Code::NotJoined, "this connection is no longer in a room; send Join");
             return turn.refuse(address, gone, re);
         };
@@ -144,6 +144,12 @@ impl<'s> Room<'s> {
     fn find(&self, user: &UserId) -> Option<&Participant> {
         let listed = self.record.as_ref().and_then(|record| record.participants.get(user)).map(Arc::as_ref);
         listed.or_else(|| self.members.get(user))
+    }
+
+    /// The participant as it is now, to be kept while the room changes.
+    fn shared(&self, user: &UserId) -> Option<Arc<Participant>> {
+        let listed = self.record.as_ref().and_then(|record| record.participants.get(user));
+        listed.cloned().or_else(|| self.members.get(user).cloned().map(Arc::new))
     }
 
     /// Changes a participant where it stands.
