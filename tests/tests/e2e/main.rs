@@ -1,5 +1,6 @@
 //! End-to-end tests against real `mobzctl` processes, written from PROTOCOL.md and OPERATIONS.md.
 #![allow(clippy::unwrap_used, reason = "all of this is a test")]
+#![allow(clippy::large_futures, reason = "a test's future holds its clients; it runs once")]
 
 mod control;
 mod data;

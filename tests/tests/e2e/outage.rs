@@ -1,8 +1,11 @@
 //! Redis going away and coming back.
 
-use mobz_tests::{Redis, SOON, Stack, eventually};
+use std::time::Duration;
+
+use mobz_tests::{Client, Redis, SOON, Stack, eventually};
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{candidate, sync, users};
 
@@ -18,7 +21,7 @@ async fn a_frozen_redis_fails_requests_and_all_resumes() {
     fails_clearly(&here, &mut ann).await;
     redis.thaw().unwrap();
 
-    resumes(&here, &mut ann, &mut bob).await;
+    resumes([&here, &there], &mut ann, &mut bob).await;
 }
 
 #[tokio::test]
@@ -33,10 +36,10 @@ async fn a_redis_that_comes_back_empty_is_told_what_the_nodes_hold() {
     fails_clearly(&here, &mut ann).await;
     redis.restart().unwrap();
 
-    resumes(&here, &mut ann, &mut bob).await;
+    resumes([&here, &there], &mut ann, &mut bob).await;
 }
 
-async fn fails_clearly(stack: &Stack, client: &mut mobz_tests::Client) {
+async fn fails_clearly(stack: &Stack, client: &mut Client) {
     let refusal = client.request(json!({ "type": "UpdateVideo", "video": false })).await;
     let code = refusal["code"].as_str().unwrap_or_default();
     assert!(["internal", "timeout"].contains(&code), "{refusal}");
@@ -52,26 +55,32 @@ async fn fails_clearly(stack: &Stack, client: &mut mobz_tests::Client) {
     client.done(json!({ "type": "Heartbeat" })).await;
 }
 
-async fn resumes(stack: &Stack, ann: &mut mobz_tests::Client, bob: &mut mobz_tests::Client) {
-    eventually("ready again", async || stack.api().is_ready().await.then_some(())).await;
-    let deadline = tokio::time::Instant::now() + SOON;
-    let state = loop {
-        let state = ann.request(sync()).await;
-        if state["type"] == "RoomState" && users(&state["participants"]) == ["ann", "bob"] {
-            break state;
-        }
-        assert!(tokio::time::Instant::now() < deadline, "the room did not come back: {state}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    };
+async fn resumes(stacks: [&Stack; 2], ann: &mut Client, bob: &mut Client) {
+    for stack in stacks {
+        eventually("ready again", async || stack.api().is_ready().await.then_some(())).await;
+    }
+    let state = again_until(ann, sync(), |answer| users(&answer["participants"]) == ["ann", "bob"]).await;
     assert_eq!(state["owner"], "ann");
+    // Each node listens again when its own connection to Redis is back; until then it says that it cannot.
+    again_until(ann, candidate(1), |answer| answer["type"] == "Ack").await;
+    assert_eq!(bob.expect("iceCandidate").await["candidate"], "candidate:1");
+    again_until(bob, candidate(2), |answer| answer["type"] == "Ack").await;
+    assert_eq!(ann.expect("iceCandidate").await["candidate"], "candidate:2");
     let echo = ann.done(json!({ "type": "UpdateVideo", "video": false })).await;
     let version = echo["version"].clone();
-    bob.expect_that("the new flags", |signal| {
-        signal["type"] == "UpdateVideo" && signal["version"] == version
-    })
-    .await;
-    ann.done(candidate(1)).await;
-    assert_eq!(bob.expect("iceCandidate").await["candidate"], "candidate:1");
-    bob.done(candidate(2)).await;
-    assert_eq!(ann.expect("iceCandidate").await["candidate"], "candidate:2");
+    let flags = |signal: &Value| signal["type"] == "UpdateVideo" && signal["version"] == version;
+    bob.expect_that("the new flags", flags).await;
+}
+
+/// Sends a signal, and again for as long as it is refused or answered otherwise, until `SOON` has passed.
+async fn again_until(client: &mut Client, signal: Value, is: impl Fn(&Value) -> bool) -> Value {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let answer = client.request(signal.clone()).await;
+        if is(&answer) {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "{signal} was answered {answer} to the end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
