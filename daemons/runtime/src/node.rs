@@ -315,17 +315,9 @@ struct Decided {
 
 /// The code of the refusal among the effects, if there is one.
 fn refusal_in(effects: &Effects) -> Option<Code> {
-    effects.list.iter().find_map(|effect| match effect {
-        Effect::Send { signal: ServerSignal::Error { code, .. }, .. } => Some(*code),
-        Effect::Send { .. }
-        | Effect::Replay { .. }
-        | Effect::Enter { .. }
-        | Effect::Tell { .. }
-        | Effect::TellAudience { .. }
-        | Effect::Relay(_)
-        | Effect::Exit { .. }
-        | Effect::Close { .. }
-        | Effect::CountViewers => None,
+    effects.list.iter().find_map(|effect| {
+        let Effect::Send { signal: ServerSignal::Error { code, .. }, .. } = effect else { return None };
+        Some(*code)
     })
 }
 

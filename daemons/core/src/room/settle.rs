@@ -113,8 +113,8 @@ impl Room<'_> {
                 self.next_version();
                 turn.touched = true;
             }
-            self.welcome(now, &mut turn, &mut effects.list);
-            self.announce(&turn, &mut effects.list);
+            let entered = self.welcome(now, &mut turn, &mut effects.list);
+            self.announce(&turn, entered.as_ref(), &mut effects.list);
         }
         self.tell_events(&mut turn);
         if turn.count_viewers && self.record.is_some() {
@@ -179,12 +179,14 @@ impl Room<'_> {
         }
     }
 
-    fn welcome(&self, now: Timestamp, turn: &mut Turn, list: &mut Vec<Effect>) {
-        let Some(Entering { at, user, re, resumed }) = turn.enter.take() else { return };
-        let (Some(record), Some(participant)) = (&self.record, self.find(&user)) else { return };
+    /// Tells who entered what it entered; returns who that is.
+    fn welcome(&self, now: Timestamp, turn: &mut Turn, list: &mut Vec<Effect>) -> Option<UserId> {
+        let Entering { at, user, re, resumed } = turn.enter.take()?;
+        let (record, participant) = (self.record.as_ref()?, self.find(&user)?);
         let ack = Box::new(self.join_ack(now, record, participant));
         let member = self.members.get(&user).cloned().map(Arc::new);
-        list.push(Effect::Enter { at, user, ack, re, resumed, member });
+        list.push(Effect::Enter { at, user: user.clone(), ack, re, resumed, member });
+        Some(user)
     }
 
     fn join_ack(&self, now: Timestamp, record: &Record, participant: &Participant) -> JoinAck {
@@ -217,22 +219,11 @@ impl Room<'_> {
     }
 
     /// Tells everyone in the room of what changed; who entered just now knows it from its `JoinAck`.
-    fn announce(&self, turn: &Turn, list: &mut Vec<Effect>) {
+    fn announce(&self, turn: &Turn, entered: Option<&UserId>, list: &mut Vec<Effect>) {
         let Some(record) = &self.record else { return };
         if !turn.is_news() {
             return;
         }
-        let entered = list.iter().find_map(|effect| match effect {
-            Effect::Enter { user, .. } => Some(user.clone()),
-            Effect::Replay { .. }
-            | Effect::Send { .. }
-            | Effect::Tell { .. }
-            | Effect::TellAudience { .. }
-            | Effect::Relay(_)
-            | Effect::Exit { .. }
-            | Effect::Close { .. }
-            | Effect::CountViewers => None,
-        });
         let others = |but: Option<&UserId>| -> Vec<Address> {
             let told = |there: &&Arc<Participant>| !there.is_away() && Some(&there.user) != but;
             record.participants.values().filter(told).map(|there| there.address.clone()).collect()
@@ -258,7 +249,7 @@ impl Room<'_> {
                 owner: record.owner.clone(),
                 version,
             };
-            tell(change, entered.as_ref());
+            tell(change, entered);
         }
         if turn.is_publish_news() {
             let publishers: Vec<PublisherView> = self.publishers().map(Into::into).collect();
@@ -269,7 +260,7 @@ impl Room<'_> {
                 moved: Vec::new(),
                 version,
             };
-            tell(change, entered.as_ref());
+            tell(change, entered);
         }
         if let Some((user, address, re)) = &turn.updated
             && let Some(there) = record.participants.get(user)
