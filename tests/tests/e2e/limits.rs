@@ -52,3 +52,28 @@ async fn viewers_of_p2m_are_counted_once_a_second_at_most() {
     assert_eq!(ann.done(sync()).await["version"], version, "viewers make no version");
     drop(viewers);
 }
+
+#[tokio::test]
+async fn who_does_not_read_is_away_and_costs_no_memory() {
+    let stack = Stack::up();
+    let mut ann = stack.join("flood", "p2p", "ann").await;
+    let bob = stack.join("flood", "p2p", "bob").await;
+    let offer = json!({ "type": "Offer", "sdp": "x".repeat(500_000) });
+    let before = resident(stack.process.id());
+    // More than the kernel's buffers and the server's queue hold together, many times.
+    for _ in 0..160 {
+        ann.send(offer.clone()).await;
+    }
+    let gone = |signal: &Value| signal["away"] == json!(["bob"]);
+    ann.expect_that("bob is away, for he does not read", gone).await;
+    let grown = resident(stack.process.id()).saturating_sub(before);
+    assert!(grown < 40 << 20, "the server grew by {grown} bytes for 80 MB that nobody reads");
+    drop(bob);
+}
+
+/// The resident memory of a process, in bytes (proc(5), `VmRSS`).
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
