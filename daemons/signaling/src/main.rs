@@ -1,5 +1,7 @@
 //! The signaling daemon alone, for containers; `mobzctl launch signaling` is the same.
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser;
 use mobz_runtime::lifecycle;
@@ -15,9 +17,19 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
     let Args { settings } = Args::parse();
     lifecycle::log_to_stderr("info");
+    match run(settings).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = lifecycle::shutdown_on_signals()?;
     let url =
         settings.common.redis.as_deref().context("--redis URL (or MOBZ_REDIS) says where rooms are kept")?;

@@ -16,6 +16,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use effect::{Close, Effect, Effects, RoomEvent};
 pub use expire::OFFER_WAIT;
@@ -32,6 +33,9 @@ use crate::settings::Settings;
 use crate::signal::{Code, Refusal, RoomSignal};
 use crate::store::{Loaded, MemberChange};
 use crate::time::Timestamp;
+
+/// When to try again where the store has lost a room that its participants are still in.
+const ROOM_RETRY: Duration = Duration::from_secs(1);
 
 /// A room as loaded, and what is decided about it.
 #[derive(Debug)]
@@ -104,6 +108,11 @@ impl<'s> Room<'s> {
         re: Option<String>,
         turn: &mut Turn,
     ) {
+        if self.record.is_none() {
+            // A store that came back empty is given its rooms back; a closed room closes its connections.
+            let lost = Refusal::new(Code::Internal, "the room is not there at the moment; try again");
+            return turn.refuse(address, lost.retry_after(ROOM_RETRY), re);
+        }
         let Some(sender) = self.shared(user).filter(|sender| sender.address == *address) else {
             let gone = Refusal::new(Code::NotJoined, "this connection is no longer in a room; send Join");
             return turn.refuse(address, gone, re);

@@ -120,6 +120,8 @@ export class Player extends Emitter {
     const hls = new Hls({
       lowLatencyMode: true,
       maxLiveSyncPlaybackRate: CATCH_UP_RATE,
+      // Further behind than this many target durations, catching up would take too long: it jumps.
+      liveMaxLatencyDurationCount: 4,
       backBufferLength: 30,
       // With a single segment hls.js 1.7 loads the parts of that one over and over and starves.
       initialLiveManifestSize: SEGMENTS_MIN,
