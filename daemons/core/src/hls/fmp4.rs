@@ -1,5 +1,7 @@
 //! Reading fragmented MP4 (ISO/IEC 14496-12, CMAF ISO/IEC 23000-19): just what playlists need to know.
 
+use std::borrow::Cow;
+
 use mp4_atom::{Codec, Decode as _, DecodeAtom as _, FourCC, Header, Moof, Moov, Stsd, Trak};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -331,10 +333,40 @@ fn boxes(bytes: &[u8]) -> impl Iterator<Item = Result<Top<'_>, Fmp4Error>> {
     })
 }
 
+/// Boxes that hold boxes, down to what is read of them.
+const CONTAINERS: [&[u8; 4]; 5] = [b"traf", b"trak", b"mdia", b"minf", b"stbl"];
+/// How deep they lie: `stbl` in `minf` in `mdia` in `trak`.
+const CONTAINERS_DEPTH_MAX: u32 = 4;
+/// Boxes that say nothing that is used here. They are cut out unread: the decoder would reserve what
+/// they ask for, and a hundred hostile bytes in an `sgpd` ask for gigabytes.
+const UNREAD: [&[u8; 4]; 8] = [b"sgpd", b"sbgp", b"subs", b"saiz", b"saio", b"senc", b"udta", b"meta"];
+
 fn decode<A: mp4_atom::Atom>(body: &[u8]) -> Result<A, Fmp4Error> {
-    let header = Header { kind: A::KIND, size: Some(body.len()) };
-    let mut body = body;
+    let read = without_unread(body, CONTAINERS_DEPTH_MAX)?;
+    let header = Header { kind: A::KIND, size: Some(read.len()) };
+    let mut body = &read[..];
     A::decode_atom(&header, &mut body).map_err(|error| Fmp4Error::Broken(error.to_string()))
+}
+
+fn without_unread(body: &[u8], depth: u32) -> Result<Vec<u8>, Fmp4Error> {
+    let mut read = Vec::with_capacity(body.len());
+    for child in boxes(body) {
+        let Top { kind, body, .. } = child?;
+        if UNREAD.contains(&&kind) {
+            continue;
+        }
+        let body = if depth > 0 && CONTAINERS.contains(&&kind) {
+            Cow::Owned(without_unread(body, depth - 1)?)
+        } else {
+            Cow::Borrowed(body)
+        };
+        let size =
+            u32::try_from(body.len() + 8).map_err(|_| Fmp4Error::Broken("a box of gigabytes".to_owned()))?;
+        read.extend(size.to_be_bytes());
+        read.extend(kind);
+        read.extend(&*body);
+    }
+    Ok(read)
 }
 
 fn name(kind: [u8; 4]) -> String {
@@ -354,6 +386,19 @@ mod tests {
         assert_eq!((init.resolution, init.language, init.bandwidth), (Some((320, 240)), None, None));
         let audio = read_init(&audio_init()).unwrap();
         assert_eq!((audio.codecs.as_str(), audio.media_type), ("opus", MediaType::Audio));
+    }
+
+    #[test]
+    fn a_few_hostile_bytes_reserve_no_memory() {
+        // Version 0, a kind of group nobody knows, and 1,532,713,819 entries of it.
+        let sgpd = b"\0\0\0\x14sgpd\0\0\0\0[[[[[[[[";
+        let wrap = |kind: &[u8; 4], body: &[u8]| {
+            [&u32::try_from(body.len() + 8).unwrap().to_be_bytes()[..], kind, body].concat()
+        };
+        for hostile in [wrap(b"moof", sgpd), wrap(b"moof", &wrap(b"traf", sgpd))] {
+            let part = [hostile, wrap(b"mdat", b"x")].concat();
+            assert!(read_fragment(&[], &part).is_err());
+        }
     }
 
     #[test]
