@@ -72,6 +72,8 @@ proptest! {
                 }
                 Step::Again { back } => {
                     let Some((media, msn, part)) = acknowledged.iter().rev().nth(back).cloned() else { continue };
+                    // What silence has made due since comes first, and may forget what was long ago.
+                    scene.tick();
                     let track = scene.track();
                     let is_own = track.owner.as_ref() == Some(&scene.publisher) && msn >= track.owner_since;
                     let is_kept = is_own && track.segment(msn).is_some_and(|segment| segment.parts.len() > part as usize);
