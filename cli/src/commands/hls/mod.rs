@@ -1,5 +1,6 @@
 //! `mobzctl hls …`.
 
+mod playlist;
 mod push;
 mod tail;
 
