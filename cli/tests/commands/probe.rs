@@ -106,6 +106,32 @@ fn a_stream_that_is_over_is_looked_at_as_far_as_that_goes() {
 }
 
 #[test]
+fn a_stream_without_parts_is_held_to_what_it_can_keep() {
+    let (_runtime, address) = server();
+    let ran = probe(address, "segments");
+    ran.done();
+    let report = ran.json();
+    assert_eq!(with(&report, "fail"), [""; 0]);
+    for rule in ["block-segment", "delta-equal", "report-true", "removed-segments-kept"] {
+        assert_eq!(verdict(&report, rule), "pass", "{rule}");
+    }
+    for rule in ["block-part", "hint", "part-hold-back", "parts-make-segment"] {
+        assert_eq!(verdict(&report, rule), "notApplicable", "{rule}");
+    }
+}
+
+#[test]
+fn a_stream_that_stalls_shows_the_limit_of_blocking_and_no_fault() {
+    let (_runtime, address) = server();
+    let ran = probe(address, "stalled");
+    ran.done();
+    let report = ran.json();
+    assert_eq!(with(&report, "fail"), [""; 0]);
+    assert_eq!(verdict(&report, "block-limit"), "pass");
+    assert_eq!(verdict(&report, "block-segment"), "skipped");
+}
+
+#[test]
 fn a_server_that_fails_is_told_in_three_parts_and_the_report_is_still_there() {
     let (_runtime, address) = server();
     let url = format!("http://{address}/hold-back/index.m3u8");

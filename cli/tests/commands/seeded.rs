@@ -1,5 +1,6 @@
 //! An LL-HLS server without a fault, and with one fault each: the first piece of the path names the rule
-//! that is broken (`/hint-bytes/index.m3u8`), `ended` a stream that is over, and anything else none.
+//! that is broken (`/hint-bytes/index.m3u8`), `ended` a stream that is over,
+//! `segments` one without parts, `stalled` one that stops, and anything else none.
 
 use std::convert::Infallible;
 use std::fmt::Write as _;
@@ -33,6 +34,8 @@ const LISTED: u64 = 12;
 const BREAK_EVERY: u64 = 7;
 /// Beyond this many parts from the last a request is refused: three seconds, by 200 ms.
 const ADVANCE_MAX: u64 = 15;
+/// How long a request is held at most: three target durations.
+const STALL_MAX: Duration = Duration::from_secs(3);
 /// A time that no request of a probe waits for.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -125,13 +128,16 @@ impl Server {
         let parts = PAST + millis / PART_MS;
         match fault {
             "part-cadence" => parts / PARTS * PARTS,
-            "block-limit" => PAST + 2,
+            "block-limit" | "stalled" => PAST + 2,
             _ => parts,
         }
     }
 
     /// Waits until there are so many parts.
     async fn until(&self, fault: &str, parts: u64) {
+        if fault == "stalled" && self.parts(fault) < parts {
+            return sleep(STALL_MAX).await;
+        }
         let due = match fault {
             "part-cadence" => parts.div_ceil(PARTS) * PARTS,
             _ => parts,
@@ -158,8 +164,12 @@ impl Server {
                 playlist(fault, now.text(track, false), gzip)
             };
         }
+        let asked_at = Instant::now();
         if let Some(refusal) = self.block(&now, asked).await {
             return refusal;
+        }
+        if fault == "stalled" && asked_at.elapsed() >= STALL_MAX {
+            return status(StatusCode::SERVICE_UNAVAILABLE);
         }
         let skip = asked.skip && fault != "delta-update";
         playlist(fault, self.moment(fault).text(track, skip), gzip)
@@ -309,7 +319,7 @@ impl Moment<'_> {
             lines.push(format!("#EXT-X-TARGETDURATION:{target}"));
         }
         lines.push(self.control());
-        if !is("part-inf") {
+        if !is("part-inf") && !is("segments") {
             let longer = is("part-target-constant") && open.is_multiple_of(2);
             lines.push(format!("#EXT-X-PART-INF:PART-TARGET={}", if longer { 0.21 } else { 0.2 }));
         }
@@ -354,9 +364,8 @@ impl Moment<'_> {
         };
         // A target duration that doubles takes the longer hold-backs, so that nothing else is wrong.
         let skip = if is("target-constant") { "12.0" } else { skip };
-        format!(
-            "#EXT-X-SERVER-CONTROL:{block}HOLD-BACK={hold_back},PART-HOLD-BACK={part_hold_back},CAN-SKIP-UNTIL={skip}"
-        )
+        let part = if is("segments") { String::new() } else { format!("PART-HOLD-BACK={part_hold_back},") };
+        format!("#EXT-X-SERVER-CONTROL:{block}HOLD-BACK={hold_back},{part}CAN-SKIP-UNTIL={skip}")
     }
 
     /// Writes the skip tag; tells from which segment on the rest is listed.
@@ -387,7 +396,7 @@ impl Moment<'_> {
         if !is("program-date-time") && !late {
             lines.push(date.clone());
         }
-        if msn < self.first_with_parts() {
+        if msn < self.first_with_parts() || is("segments") {
             return;
         }
         for part in 0..parts {
@@ -417,7 +426,7 @@ impl Moment<'_> {
     fn tail(&self, lines: &mut Vec<String>, track: &str) {
         let (msn, part) = (self.open(), self.parts % PARTS);
         let name = if self.fault == "hint-true" { "soon-" } else { "" };
-        if self.fault != "hint" {
+        if !matches!(self.fault, "hint" | "segments") {
             lines.push(format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}{msn}.{part}.m4s\""));
         }
         if self.fault == "hint-once" {
@@ -431,9 +440,12 @@ impl Moment<'_> {
             "report-uri" => format!("http://{}/{}/{other}/media.m3u8", self.address, self.fault),
             _ => format!("../{other}/media.m3u8"),
         };
-        let last_msn = if self.fault == "report-true" { last_msn + 5 } else { last_msn };
-        lines
-            .push(format!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={last_msn},LAST-PART={last_part}"));
+        let (last_msn, last_part) = match self.fault {
+            "report-true" => (last_msn + 5, format!(",LAST-PART={last_part}")),
+            "segments" => (msn - 1, String::new()),
+            _ => (last_msn, format!(",LAST-PART={last_part}")),
+        };
+        lines.push(format!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={last_msn}{last_part}"));
     }
 }
 

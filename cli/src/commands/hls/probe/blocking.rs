@@ -122,21 +122,11 @@ async fn old(session: &mut Session) {
 /// `_HLS_msn` alone waits for the whole segment.
 async fn segment(session: &mut Session) {
     let msn = session.now.open_msn;
-    let answer = match session.wait(&Directives::until(msn, None)).await {
-        Ok(answer) => answer,
-        Err(trouble) => {
-            if let Trouble::Overdue(after) = trouble {
-                let seen = format!("_HLS_msn={msn} was held for {:.1} s and more", after.as_secs_f64());
-                session.judge.check(&rules::OVERDUE, false, seen);
-            }
-            return session.judge.skip(&rules::BLOCK_SEGMENT, "the segment under way did not end in time");
-        }
-    };
-    if answer.status.as_u16() == 503 {
-        let seen = format!("503 after {:.1} s", answer.took.as_secs_f64());
-        session.judge.check(&rules::OVERDUE, true, seen);
+    let answered = session.wait(&Directives::until(msn, None)).await;
+    let is_overdue = session.is_overdue(&answered);
+    let Some(answer) = answered.ok().filter(|_| !is_overdue) else {
         return session.judge.skip(&rules::BLOCK_SEGMENT, "the segment under way did not end in time");
-    }
+    };
     if !answer.is_ok() {
         return session.judge.check(
             &rules::BLOCK_SEGMENT,
@@ -161,7 +151,11 @@ async fn past_end(session: &mut Session) {
     let Some(last) = session.now.last_msn() else { return };
     let parts = session.now.parts(last).len() as u64;
     let asked = format!("_HLS_msn={last}&_HLS_part={parts}");
-    match session.wait(&Directives::until(last, Some(parts))).await {
+    let answered = session.wait(&Directives::until(last, Some(parts))).await;
+    if session.is_overdue(&answered) {
+        return session.judge.skip(&rules::PAST_END, "the next part did not come in time");
+    }
+    match answered {
         Ok(answer) if answer.is_ok() => {
             let Some(now) = session.read(&answer) else { return };
             let begun = now.open_msn > last + 1 || !now.open.is_empty() || now.ended;

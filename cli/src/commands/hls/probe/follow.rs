@@ -103,34 +103,18 @@ async fn poll(session: &mut Session) -> Option<Answer> {
 
 /// Takes a playlist as the newest; `None` when there is none.
 fn reload(session: &mut Session, before: &Media, answer: Result<Answer, Trouble>) -> Option<Answer> {
-    let limit = Duration::from_secs_f64(before.target_duration * 3.0);
+    if session.is_overdue(&answer) {
+        return None;
+    }
     let answer = match answer {
         Ok(answer) if answer.is_ok() => answer,
-        Ok(answer) if answer.status.as_u16() == 503 => {
-            let seen = format!(
-                "503 after {:.1} s, the limit is {:.1} s",
-                answer.took.as_secs_f64(),
-                limit.as_secs_f64()
-            );
-            session.judge.check(&rules::OVERDUE, true, seen);
-            return None;
-        }
         Ok(answer) => {
             let seen = format!("the next part was answered {}", answer.status);
             session.judge.check(&rules::BLOCK_PART, false, seen);
             return None;
         }
-        Err(Trouble::Overdue(after)) => {
-            let seen = format!(
-                "no answer in {:.1} s, the limit is {:.1} s",
-                after.as_secs_f64(),
-                limit.as_secs_f64()
-            );
-            session.judge.check(&rules::OVERDUE, false, seen);
-            return None;
-        }
-        Err(Trouble::Broken(why)) => {
-            session.judge.check(&rules::READABLE, false, why);
+        Err(trouble) => {
+            session.judge.check(&rules::READABLE, false, trouble.to_string());
             return None;
         }
     };

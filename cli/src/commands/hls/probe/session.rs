@@ -89,6 +89,30 @@ impl Session {
         self.fetcher.get(&self.with(directives), self.patience()).await
     }
 
+    /// Whether a blocked request came to nothing in the time it may be held; notes how that was told.
+    pub(super) fn is_overdue(&mut self, answered: &Result<Answer, Trouble>) -> bool {
+        let limit = self.now.target_duration * 3.0;
+        match answered {
+            // One that comes early is a server that cannot serve.
+            Ok(answer) if answer.status.as_u16() == 503 && answer.took.as_secs_f64() >= limit / 2.0 => {
+                let after = answer.took.as_secs_f64();
+                self.judge.check(
+                    &rules::OVERDUE,
+                    true,
+                    format!("503 after {after:.1} s, the limit is {limit} s"),
+                );
+                true
+            }
+            Err(Trouble::Overdue(after)) => {
+                let after = after.as_secs_f64();
+                let seen = format!("nothing in {after:.1} s, the limit is {limit} s");
+                self.judge.check(&rules::OVERDUE, false, seen);
+                true
+            }
+            Ok(_) | Err(Trouble::Broken(_)) => false,
+        }
+    }
+
     /// Reads a playlist and looks at what it says; `None` when it cannot be read.
     pub(super) fn read(&mut self, answer: &Answer) -> Option<Media> {
         let text = answer.text();
