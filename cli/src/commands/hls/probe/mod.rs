@@ -40,7 +40,10 @@ pub(super) async fn run(args: Probe, output: &Output) -> Result<Exit> {
     tokio::pin!(interrupted);
     let begun = Instant::now();
     let progress = Progress::waiting(output, format!("looking at {}", args.url));
-    let mut session = open(&args).await?;
+    let mut session = tokio::select! {
+        session = open(&args) => session?,
+        () = &mut interrupted => return Ok(Exit::Done),
+    };
     let is_interrupted = tokio::select! {
         () = look(&mut session, &args, begun, &progress) => false,
         () = &mut interrupted => true,

@@ -68,6 +68,7 @@ rules! {
     UNCHANGED: "segments-unchanged", "6.2.1", Must, "nothing changes in a listed segment";
     PARTS_UNCHANGED: "parts-unchanged", "6.2.1", Must, "nothing changes in a listed part";
     WINDOW: "window", "6.2.2", Must, "a playlist that segments were removed from lasts three target durations";
+    // A MUST of the draft; seen from outside, the network has its part in it.
     CADENCE: "part-cadence", "6.2.1", Should, "a part is added within one part target of the one before";
     KEPT_SEGMENT: "removed-segments-kept", "6.2.2", Must, "a segment can be fetched after it was removed";
     KEPT_PART: "removed-parts-kept", "6.2.2", Must, "a part can be fetched after its tag was removed";
