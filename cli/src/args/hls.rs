@@ -1,4 +1,4 @@
-//! `hls push|tail`.
+//! `hls push|tail|probe`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueHint};
 use clap_complete::ArgValueCandidates;
 use mobz_core::id::{RoomId, TrackId, UserId};
 use mobz_runtime::config::duration;
+use reqwest::Url;
 
 use crate::complete;
 
@@ -17,6 +18,8 @@ pub enum Hls {
     Push(Push),
     /// A live line per part and segment as they become visible to a player
     Tail(Tail),
+    /// Check any LL-HLS server by its URL: each rule pass or fail, with the draft's section
+    Probe(Probe),
 }
 
 /// `hls push`.
@@ -85,4 +88,28 @@ pub struct Tail {
     /// Wait this long for a stream that is not there yet; exit code 5 when it does not come
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub wait: Option<Duration>,
+}
+
+/// `hls probe`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl hls probe https://live.example.org/hls/demo/index.m3u8
+  mobzctl hls probe http://127.0.0.1:7881/hls/demo/index.m3u8 --duration 60s
+  mobzctl hls probe https://live.example.org/live.m3u8 --output json | jq '.rules[] | select(.verdict == \"fail\")'
+
+Follows the stream as a low-latency player does, asks at the borders of every delivery directive,
+compares media, and says of each server rule of draft-pantos-hls-rfc8216bis-22 that can be seen from
+outside: pass, fail (a MUST), warn (a SHOULD), n/a (the stream has nothing of the kind) or skipped
+(it could not be checked: never a pass). Measures latency beside it. Exit code 0 when no rule
+fails, 1 when one does, 3 when nothing is there, 5 or 6 when the server does not answer.")]
+pub struct Probe {
+    /// The URL of a multivariant or media playlist, of any server
+    #[arg(value_hint = ValueHint::Url)]
+    pub url: Url,
+    /// The rendition, where there are several: a piece of its path; the first otherwise
+    #[arg(long, value_name = "NAME")]
+    pub track: Option<String>,
+    /// How long to look
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = duration)]
+    pub duration: Duration,
 }

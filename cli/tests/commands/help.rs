@@ -20,6 +20,7 @@ const COMMANDS: &[&[&str]] = &[
     &["room", "close"],
     &["hls", "push"],
     &["hls", "tail"],
+    &["hls", "probe"],
     &["token", "create"],
     &["signal"],
     &["events"],

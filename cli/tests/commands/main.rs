@@ -4,7 +4,9 @@
 mod completions;
 mod contexts;
 mod help;
+mod probe;
 mod rooms;
+mod seeded;
 mod signal;
 mod stack;
 mod store;

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::support::{Home, Running, eventually};
 
 /// A few seconds of picture and sound, made by ffmpeg.
-fn media(home: &Home) -> String {
+pub(crate) fn media(home: &Home) -> String {
     let path = home.path().join("media.mp4").display().to_string();
     let made = Command::new("ffmpeg")
         .args(["-loglevel", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=30"])

@@ -1,5 +1,7 @@
 //! `mobzctl hls …`.
 
+mod playlist;
+mod probe;
 mod push;
 mod tail;
 
@@ -12,6 +14,7 @@ use crate::output::Output;
 /// Runs a verb of `hls`.
 pub async fn run(verb: Hls, place: &Where, output: &Output) -> Result<Exit> {
     match verb {
+        Hls::Probe(args) => probe::run(args, output).await,
         Hls::Push(args) => push::run(args, place, output).await,
         Hls::Tail(args) => tail::run(args, place, output).await,
     }

@@ -1,7 +1,6 @@
 //! `mobzctl hls tail`.
 
 mod player;
-mod playlist;
 mod show;
 
 use std::time::Duration;
@@ -11,8 +10,8 @@ use reqwest::Url;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::player::Player;
-use self::playlist::Media;
 use self::show::Shown;
+use super::playlist::Media;
 use crate::args::hls::Tail;
 use crate::commands::interrupted;
 use crate::endpoint::{Endpoint, Where};

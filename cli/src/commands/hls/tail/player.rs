@@ -7,7 +7,7 @@ use reqwest::header::RANGE;
 use reqwest::{StatusCode, Url};
 use tokio::time::sleep;
 
-use super::playlist::{self, Media, Resource};
+use super::super::playlist::{self, Media, Resource};
 use crate::control::CONNECT_TIMEOUT;
 use crate::error::{Failure, Result, chain};
 

@@ -11,8 +11,8 @@ use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
+use super::super::playlist::{self, Media, Part, Resource, span};
 use super::player::Player;
-use super::playlist::{self, Media, Part, Resource, span};
 use crate::args::hls::Tail;
 use crate::endpoint::Endpoint;
 use crate::error::{Failure, Result, os};

@@ -23,6 +23,104 @@ pub(super) struct Media {
     pub map: Option<Resource>,
     /// Whether the stream is over.
     pub ended: bool,
+    /// `EXT-X-VERSION`; 1 where there is none.
+    pub version: u64,
+    /// `EXT-X-MEDIA-SEQUENCE`: the number of the first segment, skipped ones included.
+    pub sequence: u64,
+    /// `EXT-X-DISCONTINUITY-SEQUENCE`.
+    pub discontinuity_sequence: u64,
+    /// `PART-TARGET`, in seconds.
+    pub part_target: Option<f64>,
+    /// `EXT-X-SERVER-CONTROL`.
+    pub control: Option<Control>,
+    /// `SKIPPED-SEGMENTS` of a delta update.
+    pub skipped: Option<u64>,
+    /// `EXT-X-PRELOAD-HINT`, each.
+    pub hints: Vec<Hint>,
+    /// `EXT-X-RENDITION-REPORT`, each.
+    pub reports: Vec<Report>,
+    /// What stands where it must not, in words.
+    pub misplaced: Vec<String>,
+}
+
+/// `EXT-X-SERVER-CONTROL` (§4.4.3.8); times in seconds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Control {
+    /// The Skip Boundary.
+    pub can_skip_until: Option<f64>,
+    /// How far from the end to play.
+    pub hold_back: Option<f64>,
+    /// How far from the end to play in low-latency mode.
+    pub part_hold_back: Option<f64>,
+}
+
+/// `EXT-X-PRELOAD-HINT` (§4.4.5.3).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Hint {
+    /// `PART` or `MAP`.
+    pub kind: String,
+    /// As the playlist has it.
+    pub uri: String,
+    /// First byte, and how many where that is known.
+    pub range: Option<(u64, Option<u64>)>,
+}
+
+/// `EXT-X-RENDITION-REPORT` (§4.4.5.4).
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Report {
+    /// As the playlist has it.
+    pub uri: String,
+    /// `LAST-MSN`.
+    pub last_msn: Option<u64>,
+    /// `LAST-PART`.
+    pub last_part: Option<u64>,
+}
+
+impl Media {
+    /// Whether it lists parts.
+    pub(super) fn has_parts(&self) -> bool {
+        !self.open.is_empty() || self.segments.iter().any(|segment| !segment.parts.is_empty())
+    }
+
+    /// The listed segment of that number.
+    pub(super) fn segment(&self, msn: u64) -> Option<&Segment> {
+        self.segments.iter().find(|segment| segment.msn == msn)
+    }
+
+    /// The parts of a segment, complete or not; none where they are not listed.
+    pub(super) fn parts(&self, msn: u64) -> &[Part] {
+        if msn == self.open_msn {
+            return &self.open;
+        }
+        self.segment(msn).map_or(&[], |segment| &segment.parts)
+    }
+
+    /// The number of the last complete segment.
+    pub(super) fn last_msn(&self) -> Option<u64> {
+        self.open_msn.checked_sub(1).filter(|last| *last >= self.sequence)
+    }
+
+    /// The last media there is: a segment, and the part of it where parts are listed.
+    pub(super) fn edge(&self) -> (u64, Option<u64>) {
+        if let Some(last) = self.open.len().checked_sub(1) {
+            return (self.open_msn, Some(last as u64));
+        }
+        let last = self.segments.last();
+        let part = last.and_then(|segment| segment.parts.len().checked_sub(1));
+        (last.map_or(self.sequence, |segment| segment.msn), part.map(|part| part as u64))
+    }
+
+    /// When its last media was captured, by the program date times.
+    pub(super) fn edge_time(&self) -> Option<Timestamp> {
+        let open: f64 = self.open.iter().map(|part| part.duration).sum();
+        self.open_time.and_then(|time| time.checked_add(span(open)).ok())
+    }
+
+    /// How long all of it is, in seconds: complete segments and open parts.
+    pub(super) fn duration(&self) -> f64 {
+        let complete: f64 = self.segments.iter().map(|segment| segment.duration).sum();
+        complete + self.open.iter().map(|part| part.duration).sum::<f64>()
+    }
 }
 
 /// A complete segment.
@@ -42,6 +140,8 @@ pub(super) struct Segment {
     pub gap: bool,
     /// Its initialization section.
     pub map: Option<Resource>,
+    /// Whether it goes on from something else.
+    pub discontinuity: bool,
 }
 
 /// A part.
@@ -104,6 +204,7 @@ struct Reader {
     parts: Vec<Part>,
     time: Option<Timestamp>,
     gap: bool,
+    discontinuity: bool,
     range: Option<(u64, u64)>,
     has_target: bool,
     /// Where the last ranged part and segment ended: a range without offset goes on there.
@@ -116,21 +217,51 @@ impl Reader {
             return if line.is_empty() { Ok(()) } else { self.segment(line) };
         };
         let (name, value) = tag.split_once(':').unwrap_or((tag, ""));
+        self.place(name);
         match name {
+            "EXT-X-VERSION" => {
+                self.media.version = value.trim().parse().map_err(|_| format!("{name} is no number"))?;
+            }
+            "EXT-X-DISCONTINUITY-SEQUENCE" => {
+                self.media.discontinuity_sequence =
+                    value.trim().parse().map_err(|_| format!("{name} is no number"))?;
+            }
+            "EXT-X-PART-INF" => {
+                let target = attributes(value).remove("PART-TARGET").unwrap_or_default();
+                self.media.part_target = Some(number("PART-TARGET", &target)?);
+            }
+            "EXT-X-DISCONTINUITY" => self.discontinuity = true,
+            "EXT-X-PRELOAD-HINT" => self.hint(&mut attributes(value)),
+            "EXT-X-RENDITION-REPORT" => {
+                let mut report = attributes(value);
+                let number = |key: &str, report: &BTreeMap<String, String>| report.get(key)?.parse().ok();
+                let (last_msn, last_part) = (number("LAST-MSN", &report), number("LAST-PART", &report));
+                let uri = report.remove("URI").unwrap_or_default();
+                self.media.reports.push(Report { uri, last_msn, last_part });
+            }
             "EXT-X-TARGETDURATION" => {
                 self.media.target_duration = number(name, value)?;
                 self.has_target = true;
             }
             "EXT-X-MEDIA-SEQUENCE" => {
-                self.media.open_msn = value.parse().map_err(|_| format!("{name} is no number"))?;
+                self.media.open_msn = value.trim().parse().map_err(|_| format!("{name} is no number"))?;
+                self.media.sequence = self.media.open_msn;
             }
             "EXT-X-SERVER-CONTROL" => {
                 let control = attributes(value);
                 self.media.can_block_reload = control.get("CAN-BLOCK-RELOAD").is_some_and(|v| v == "YES");
+                let seconds = |key: &str| control.get(key).and_then(|text| number(key, text).ok());
+                self.media.control = Some(Control {
+                    can_skip_until: seconds("CAN-SKIP-UNTIL"),
+                    hold_back: seconds("HOLD-BACK"),
+                    part_hold_back: seconds("PART-HOLD-BACK"),
+                });
             }
             "EXT-X-SKIP" => {
                 let skipped = attributes(value).remove("SKIPPED-SEGMENTS").unwrap_or_default();
-                self.media.open_msn += skipped.parse::<u64>().unwrap_or(0);
+                let skipped = skipped.parse::<u64>().unwrap_or(0);
+                self.media.open_msn = self.media.open_msn.saturating_add(skipped);
+                self.media.skipped = Some(skipped);
             }
             "EXTINF" => {
                 let seconds = value.split(',').next().unwrap_or_default();
@@ -166,8 +297,9 @@ impl Reader {
             time,
             gap: std::mem::take(&mut self.gap),
             map: self.media.map.clone(),
+            discontinuity: std::mem::take(&mut self.discontinuity),
         });
-        self.media.open_msn += 1;
+        self.media.open_msn = self.media.open_msn.saturating_add(1);
         self.media.open_time = time.and_then(|time| time.checked_add(span(duration)).ok());
         Ok(())
     }
@@ -176,9 +308,33 @@ impl Reader {
         if !self.has_target {
             return Err("there is no EXT-X-TARGETDURATION".to_owned());
         }
+        self.media.version = self.media.version.max(1);
         self.media.open = self.parts;
         self.media.open_time = self.time.or(self.media.open_time);
         Ok(self.media)
+    }
+
+    /// Notes a tag that comes too late: of the playlist after its first segment, of a segment after its
+    /// first part (§4.4.3, §4.4.4.9).
+    fn place(&mut self, name: &str) {
+        let is_of_head = matches!(name, "EXT-X-MEDIA-SEQUENCE" | "EXT-X-DISCONTINUITY-SEQUENCE");
+        if is_of_head && (!self.media.segments.is_empty() || !self.parts.is_empty()) {
+            self.media.misplaced.push(format!("{name} after the first media"));
+        }
+        let is_of_start =
+            matches!(name, "EXT-X-DISCONTINUITY" | "EXT-X-KEY" | "EXT-X-MAP" | "EXT-X-PROGRAM-DATE-TIME");
+        if is_of_start && !self.parts.is_empty() {
+            let msn = self.media.open_msn;
+            self.media.misplaced.push(format!("{name} after the first part of segment {msn}"));
+        }
+    }
+
+    fn hint(&mut self, hint: &mut BTreeMap<String, String>) {
+        let number = |key: &str| hint.get(key).and_then(|text| text.parse::<u64>().ok());
+        let (start, length) = (number("BYTERANGE-START"), number("BYTERANGE-LENGTH"));
+        let range = (start.is_some() || length.is_some()).then(|| (start.unwrap_or(0), length));
+        let kind = hint.remove("TYPE").unwrap_or_default();
+        self.media.hints.push(Hint { kind, uri: hint.remove("URI").unwrap_or_default(), range });
     }
 
     fn resource(&mut self, attributes: &mut BTreeMap<String, String>) -> Option<Resource> {
@@ -192,7 +348,7 @@ impl Reader {
         let (length, offset) = text.split_once('@').unwrap_or((text, ""));
         let length = length.parse().unwrap_or(0);
         let offset = offset.parse().unwrap_or(self.range_end);
-        self.range_end = offset + length;
+        self.range_end = offset.saturating_add(length);
         (offset, length)
     }
 }
@@ -211,7 +367,7 @@ fn number(name: &str, text: &str) -> Result<f64, String> {
 }
 
 /// An attribute list (§4.2): names with values, quotes taken off.
-fn attributes(text: &str) -> BTreeMap<String, String> {
+pub(super) fn attributes(text: &str) -> BTreeMap<String, String> {
     let mut list = BTreeMap::new();
     let mut rest = text;
     while let Some((name, value)) = rest.split_once('=') {
@@ -259,7 +415,12 @@ mod tests {
         assert_eq!(media.open_msn, 9);
         assert_eq!(media.open[0].resource, Resource { uri: "a,b=c.m4s".into(), range: Some((10, 5)) });
         assert!(media.open[0].independent);
-        assert_eq!(media.map.unwrap().uri, "init-0.mp4");
+        assert_eq!(media.map.as_ref().unwrap().uri, "init-0.mp4");
+        assert_eq!((media.version, media.sequence, media.part_target), (9, 7, Some(0.334)));
+        let control = media.control.as_ref().unwrap();
+        assert_eq!((control.part_hold_back, control.can_skip_until), (Some(1.002), Some(12.0)));
+        assert_eq!((media.hints[0].kind.as_str(), media.hints[0].uri.as_str()), ("PART", "9.1.m4s"));
+        assert_eq!((media.edge(), media.last_msn(), media.misplaced.len()), ((9, Some(0)), Some(8), 0));
     }
 
     #[test]
