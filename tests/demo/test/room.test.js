@@ -463,3 +463,40 @@ test('viewer counts are told', async () => {
   assert.deepEqual(await count, [42]);
   assert.equal(room.viewers, 42);
 });
+
+test('a data signal goes in binary form and resolves with its DataAck', async () => {
+  const { room, connection } = await join({ options: { mode: 'p2m' }, ack: { ingest: { maxFrame: 1_000, partTarget: 0.2 } } });
+  assert.deepEqual(room.ingest, { maxFrame: 1_000, partTarget: 0.2 });
+  const sent = room.sendData({ kind: 'part', last: true }, new Uint8Array([7, 8, 9]));
+  const { media, ...signal } = await connection.next('Data');
+  connection.send({ type: 'DataAck', re: signal.id, track: 'main', msn: 3, part: 1 });
+
+  assert.deepEqual(signal, { type: 'Data', kind: 'part', last: true, id: signal.id });
+  assert.deepEqual([...media], [7, 8, 9]);
+  assert.equal((await sent).msn, 3);
+});
+
+test('a data signal larger than a message goes in pieces of one id', async () => {
+  const { room, connection } = await join({ options: { mode: 'p2m' }, ack: { ingest: { maxFrame: 1_000, partTarget: 0.2 } } });
+  const whole = Uint8Array.from({ length: 2_500 }, (_, index) => index % 251);
+  room.sendData({ kind: 'part' }, whole).catch(() => {});
+  const pieces = [await connection.next('Data'), await connection.next('Data'), await connection.next('Data')];
+
+  assert.deepEqual(pieces.map(({ chunk }) => chunk), [0, 1, 2].map((index) => ({ index, count: 3 })));
+  assert.equal(new Set(pieces.map(({ id }) => id)).size, 1);
+  assert.deepEqual(Buffer.concat(pieces.map(({ media }) => media)), Buffer.from(whole));
+  assert.ok(pieces.every(({ media, ...signal }) => 4 + JSON.stringify(signal).length + media.length <= 1_000));
+});
+
+test('a data signal that was not acknowledged is sent again after a resume', async () => {
+  const { room, connection } = await join({ options: { mode: 'p2m' } });
+  const sent = room.sendData({ kind: 'part' }, new Uint8Array([5]));
+  const before = await connection.next('Data');
+  connection.cut();
+  const { connection: again } = await server.joined();
+  const after = await again.next('Data');
+  again.send({ type: 'DataAck', re: after.id, track: 'main', msn: 0, part: 0 });
+
+  assert.deepEqual(after, before);
+  await sent;
+});

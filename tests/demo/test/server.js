@@ -64,8 +64,8 @@ export class Connection {
   constructor(socket) {
     this.#socket = socket;
     this.closed = new Promise((resolve) => socket.on('close', resolve));
-    socket.on('message', (data) => {
-      const signal = JSON.parse(data);
+    socket.on('message', (data, isBinary) => {
+      const signal = isBinary ? dataSignal(data) : JSON.parse(data);
       this.received.push(signal);
       if (signal.type === 'Heartbeat') {
         if (this.answersHeartbeats) this.send({ type: 'HeartbeatAck', serverTime: Date.now() });
@@ -100,6 +100,12 @@ export class Connection {
   cut() {
     this.#socket.terminate();
   }
+}
+
+/** The binary form of a data signal (PROTOCOL.md §5), its media as `media`. */
+function dataSignal(message) {
+  const json = 4 + message.readUInt32BE(0);
+  return { ...JSON.parse(message.subarray(4, json)), media: message.subarray(json) };
 }
 
 /** A participant as the server lists it. */

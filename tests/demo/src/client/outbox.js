@@ -1,3 +1,4 @@
+import { dataMessages } from './data.js';
 import { MobzError } from './error.js';
 
 /** Signals under way or waiting at once; the next is refused with `queue_full`. */
@@ -13,13 +14,13 @@ const SIGNAL_BYTES_MAX = 1024 * 1024;
  * receiver may see a signal twice; an Offer, an Answer or a candidate is the same the second time.
  */
 export class Outbox {
-  /** @type {Map<string, { signal: any, resolve: (answer: any) => void, reject: (error: unknown) => void, timer: any }>} */
+  /** @type {Map<string, { type: string, messages: any[], resolve: (answer: any) => void, reject: (error: unknown) => void, timer: any }>} */
   #waiting = new Map();
   #count = 0;
-  /** @type {(signal: any) => void} */
+  /** @type {(message: any) => void} */
   #write;
 
-  /** @param {(signal: any) => void} write */
+  /** @param {(message: any) => void} write takes a signal, or the bytes of one */
   constructor(write) {
     this.#write = write;
   }
@@ -27,9 +28,10 @@ export class Outbox {
   /**
    * @param {{ type: string, [field: string]: unknown }} signal
    * @param {boolean} open
+   * @param {{ media: Uint8Array, messageMax: number }} [data] of a data signal, which goes in binary form
    * @returns {Promise<any>}
    */
-  add(signal, open) {
+  add(signal, open, data) {
     if (this.#waiting.size >= WAITING_MAX) {
       const message = `${WAITING_MAX} signals wait for an answer already: wait for some of them`;
       return Promise.reject(new MobzError('queue_full', message));
@@ -37,7 +39,7 @@ export class Outbox {
     this.#count += 1;
     const id = String(this.#count);
     const whole = { ...signal, id };
-    if (byteLength(whole) > SIGNAL_BYTES_MAX) {
+    if (!data && byteLength(whole) > SIGNAL_BYTES_MAX) {
       return Promise.reject(new MobzError('too_large', 'a signal holds at most 1 MiB: send less'));
     }
     return new Promise((resolve, reject) => {
@@ -45,8 +47,9 @@ export class Outbox {
         this.#waiting.delete(id);
         reject(new MobzError('timeout', `no answer to ${signal.type} in ${ANSWER_MS_MAX / 1000} s: try again`));
       }, ANSWER_MS_MAX);
-      this.#waiting.set(id, { signal: whole, resolve, reject, timer });
-      if (open) this.#write(whole);
+      const messages = data ? dataMessages(whole, data.media, data.messageMax) : [whole];
+      this.#waiting.set(id, { type: signal.type, messages, resolve, reject, timer });
+      if (open) messages.forEach(this.#write);
     });
   }
 
@@ -55,7 +58,7 @@ export class Outbox {
    * @param {string} type
    */
   has(type) {
-    return [...this.#waiting.values()].some((it) => it.signal.type === type);
+    return [...this.#waiting.values()].some((it) => it.type === type);
   }
 
   /**
@@ -74,7 +77,7 @@ export class Outbox {
 
   /** Sends all that waits again, in order. */
   resend() {
-    for (const { signal } of this.#waiting.values()) this.#write(signal);
+    for (const { messages } of this.#waiting.values()) messages.forEach(this.#write);
   }
 
   /**

@@ -8,6 +8,8 @@ import { Socket } from './socket.js';
 
 /** Relayed signals kept until somebody listens, as many as the server keeps; past it the oldest goes. */
 const RELAYS_KEPT_MAX = 256;
+/** Bytes of the largest message where the server names none. */
+const MESSAGE_BYTES_MAX = 96_000;
 /** Milliseconds before the second attempt to reconnect; doubled for each further one. The first is at once. */
 const RECONNECT_MS_MIN = 250;
 /** Milliseconds that no wait between two attempts exceeds, unless the server's `retryAfter` does. */
@@ -51,6 +53,8 @@ export class Room extends Emitter {
   /** @type {{ publishers: number, viewers: number | null }} */
   limits = { publishers: 0, viewers: null };
   viewers = 0;
+  /** @type {{ maxFrame: number, partTarget: number } | undefined} */
+  ingest;
   /** Milliseconds the server's clock is ahead of this one, from the quickest heartbeat so far. */
   clockOffset = 0;
   /** @type {number | undefined} */
@@ -59,7 +63,7 @@ export class Room extends Emitter {
   /** @type {ConnectOptions} */
   #options;
   #roster = new Roster();
-  #outbox = new Outbox((signal) => this.#socket?.send(signal));
+  #outbox = new Outbox((message) => this.#socket?.send(message));
   /** @type {Socket | undefined} */
   #socket;
   /** @type {any[]} */
@@ -128,6 +132,23 @@ export class Room extends Emitter {
   send(signal) {
     if (this.state === 'closed') return Promise.reject(closed());
     return this.#outbox.add(signal, this.state === 'joined');
+  }
+
+  /**
+   * Sends a data signal in its binary form, in pieces where it is large; resolves with its DataAck.
+   * @param {{ kind: string, [field: string]: unknown }} fields
+   * @param {Uint8Array} media
+   * @returns {Promise<any>}
+   */
+  sendData(fields, media) {
+    if (this.state === 'closed') return Promise.reject(closed());
+    const data = { media, messageMax: this.ingest?.maxFrame ?? MESSAGE_BYTES_MAX };
+    return this.#outbox.add({ type: 'Data', ...fields }, this.state === 'joined', data);
+  }
+
+  /** Bytes on their way to the network that have not left this machine. */
+  get buffered() {
+    return this.#socket?.buffered ?? 0;
   }
 
   /**
@@ -219,6 +240,7 @@ export class Room extends Emitter {
     Object.assign(this, { user: ack.user, mode: ack.mode, resume: ack.resume, limits: ack.limits });
     this.iceServers = ack.iceServers ?? [];
     this.playbackUrl = ack.playbackUrl;
+    this.ingest = ack.ingest;
     this.viewers = ack.viewers ?? this.viewers;
     this.#attempts = 0;
     this.#kick = undefined;

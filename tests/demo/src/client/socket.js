@@ -100,10 +100,15 @@ export class Socket {
     if (this.#endedBy) handlers.close(this.#endedBy.code, this.#endedBy.reason);
   }
 
-  /** @param {any} signal */
-  send(signal) {
+  /** @param {any} message a signal, or the bytes of one */
+  send(message) {
     // A socket that is closing drops what it is given; the outbox sends it again.
-    if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(signal));
+    if (this.#socket?.readyState === 1) this.#socket.send(ArrayBuffer.isView(message) ? /** @type {any} */ (message) : JSON.stringify(message));
+  }
+
+  /** Bytes given to `send` that have not left yet. */
+  get buffered() {
+    return this.#socket?.bufferedAmount ?? 0;
   }
 
   /** Sends a heartbeat; without any sign of life soon after, the connection is given up. */
