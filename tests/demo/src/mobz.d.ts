@@ -7,6 +7,9 @@ export type RoomState = 'joining' | 'joined' | 'reconnecting' | 'closed';
 /** `waiting`: nobody there. `interrupted`: media stopped, and is being taken up again. `failed`, `closed`: final until the peer comes anew, and for good. */
 export type CallState = 'waiting' | 'connecting' | 'connected' | 'interrupted' | 'failed' | 'closed';
 
+/** `starting` until the first part is stored → `live` ⇄ `interrupted` (connection lost, media waits) → `ended` or `failed`, which are final. */
+export type BroadcastState = 'starting' | 'live' | 'interrupted' | 'ended' | 'failed';
+
 export interface ConnectOptions {
   /** The signaling server, `ws://host:7880/signal`; a function is asked again before every attempt. */
   url: string | (() => string | Promise<string>);
@@ -107,6 +110,10 @@ export interface Room {
   readonly limits: { publishers: number; viewers: number | null };
   /** p2m: how many watch. */
   readonly viewers: number;
+  /** What a p2m publisher is told of ingest: bytes of the largest message, and the part target in seconds. */
+  readonly ingest: { maxFrame: number; partTarget: number } | undefined;
+  /** Bytes handed to the connection that have not left this machine. */
+  readonly buffered: number;
   /** How far the server's clock is ahead of this one. */
   readonly clockOffset: number;
   /** Of the last heartbeat. */
@@ -117,6 +124,8 @@ export interface Room {
    * lost it waits for the next one, in order, 30 s at most; 256 may wait.
    */
   send(signal: { type: string; [field: string]: unknown }): Promise<any>;
+  /** Sends a data signal (PROTOCOL.md §5) in its binary form, in pieces where it is large; resolves with its DataAck. As `send` otherwise. */
+  sendData(fields: { kind: string; [field: string]: unknown }, media: Uint8Array): Promise<any>;
   updateVideo(flags: { video?: boolean; audio?: boolean }): Promise<unknown>;
   /** Removes a participant; owner, or grant `kick`. */
   kick(user: string, reason?: string): Promise<unknown>;
@@ -221,6 +230,71 @@ export class Live {
   on<E extends keyof LiveEvents>(event: E, listener: LiveEvents[E]): () => void;
   once<E extends keyof LiveEvents>(event: E, listener: LiveEvents[E]): () => void;
   off<E extends keyof LiveEvents>(event: E, listener: LiveEvents[E]): void;
+}
+
+export interface BroadcastOptions {
+  /** Published from the start; at most one of each kind. What is missing cannot be added later. */
+  tracks: MediaStreamTrack[];
+  /** Frames a second at most; the camera's own, up to 30, when left out. */
+  frameRate?: number;
+  /** Bits a second of the video; by its size and frame rate when left out. Lowered while the network does not keep up. */
+  videoBitrate?: number;
+  /** Bits a second of the audio, 64,000 when left out. */
+  audioBitrate?: number;
+}
+
+export interface BroadcastEvents {
+  state: (state: BroadcastState) => void;
+  viewers: (count: number) => void;
+  /** A part is stored; `latency` is the time its acknowledgement took. */
+  part: (part: { msn: number; part: number; bytes: number; latency: number }) => void;
+  /** Why it failed. */
+  error: (error: MobzError) => void;
+}
+
+export interface BroadcastStats {
+  /** Bits a second that were acknowledged, of the last 3 s. */
+  bitrate: number;
+  /** The median time from sending a part to its acknowledgement, of the last 3 s. */
+  ackLatency: number | undefined;
+  /** Seconds of media that are not acknowledged yet. */
+  backlog: number;
+  /** Parts stored; those of them under 85 % of the part target; parts given up. */
+  parts: number;
+  shortParts: number;
+  droppedParts: number;
+  /** Seconds. */
+  partTarget: number;
+  /** `bitrate` is what the encoder is asked for; `skippedFrames` were left out because it was behind. */
+  video?: { width: number; height: number; codec: string; bitrate: number; frames: number; skippedFrames: number };
+}
+
+/**
+ * Publishes tracks live to a p2m room: H.264 and Opus through WebCodecs, fragmented MP4 in parts of about
+ * the server's part target, each with the time it was taken. Goes on by itself after a lost connection.
+ *
+ * @example
+ * const room = await connect({ url, room: 'demo', mode: 'p2m', publish: true });
+ * const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+ * const broadcast = new Broadcast(room, { tracks: camera.getTracks() });
+ * broadcast.on('viewers', (count) => console.log(`${count} watch`));
+ */
+export class Broadcast {
+  /** Whether this browser can publish. */
+  static supported(): Promise<boolean>;
+  constructor(room: Room, options: BroadcastOptions);
+  readonly state: BroadcastState;
+  readonly viewers: number;
+  /** Whether it began with a track of this kind. */
+  publishes(kind: 'audio' | 'video'): boolean;
+  /** Publishes `track`, or black or silence, in place of what was published of that kind. */
+  setTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null): void;
+  stats(): BroadcastStats;
+  /** Sends what is under way, ends the stream, and resolves once the server has it, or after 5 s. The room stays joined. */
+  stop(): Promise<void>;
+  on<E extends keyof BroadcastEvents>(event: E, listener: BroadcastEvents[E]): () => void;
+  once<E extends keyof BroadcastEvents>(event: E, listener: BroadcastEvents[E]): () => void;
+  off<E extends keyof BroadcastEvents>(event: E, listener: BroadcastEvents[E]): void;
 }
 
 /** `code` is one of PROTOCOL.md §3, or the client's own: `unreachable`, `closed`, `queue_full`. */
