@@ -52,6 +52,12 @@ async fn a_piped_encoder_plays_in_hls_js() {
 }
 
 #[test]
+fn a_browser_publishes_and_another_plays_in_sync() {
+    let stack = Stack::up();
+    spec("publish", &[("MOBZ_DEMO_URL", &stack.demo)]);
+}
+
+#[test]
 fn every_page_shows_as_it_should() {
     let stack = Stack::up();
     let shots = stack.process.directory();

@@ -39,7 +39,17 @@ for (const [name, size] of Object.entries(SIZES)) {
       await until('a picture comes', () => ann.evaluate(() => document.querySelector('#remote').videoWidth > 0));
       await saved(ann, `call-${name}`);
 
-      for (const page of [landing, lobby, empty, ann]) {
+      const publisher = await browser.open('publisher', 'publish.html', { room: freshRoom('live'), test: '' }, size);
+      await until('it can go live', () => publisher.isEnabled('#go'));
+      await saved(publisher, `publish-${name}`);
+      await publisher.click('#go');
+      await until('it is live', () => publisher.evaluate(() => window.mobzDemo.state === 'live'));
+      const viewer = await browser.open('viewer', new URL(await publisher.inputValue('#link')).pathname.slice(1), { room: await publisher.textContent('#room-name') }, size);
+      await until('the stream plays', () => viewer.evaluate(() => window.mobzDemo.figures().frames > 0));
+      await saved(publisher, `publishing-${name}`);
+      await saved(viewer, `watching-${name}`);
+
+      for (const page of [landing, lobby, empty, ann, publisher, viewer]) {
         const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(wide <= 0, `${page.url()} is ${wide} px wider than the screen`);
       }

@@ -75,6 +75,7 @@ export class Figures {
     const figures = this.read();
     // Without a date in the playlist, the player's own reckoning.
     const behind = figures.fromCapture ?? figures.latency;
+    the('latency-title').textContent = figures.fromCapture === undefined ? 'Behind live' : 'Glass to glass';
     the('latency').textContent = inSeconds(behind);
     the('latency-more').textContent = figures.latency === undefined ? '' : `the player reckons ${inSeconds(figures.latency)}`;
     the('rendition').textContent = figures.width ? `${figures.width}×${figures.height}` : '–';

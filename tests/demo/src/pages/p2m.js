@@ -133,7 +133,7 @@ function show(state) {
 function words(state) {
   switch (state) {
     case 'none':
-      return [rings('signal'), line('No stream yet', 'note-title'), line('It starts here by itself, as soon as somebody publishes. For example:'), command()];
+      return [rings('signal'), line('No stream yet', 'note-title'), line('It starts here by itself, as soon as somebody publishes: from a browser, or with'), command(), goLive()];
     case 'ended':
       return [rings('ended'), line('The stream has ended', 'note-title'), line('When it is live again, it starts here by itself.')];
     case 'lost':
@@ -212,6 +212,12 @@ function line(text, className = '') {
   element.textContent = text;
   element.className = className;
   return element;
+}
+
+function goLive() {
+  const url = new URL('publish.html', location.href);
+  url.search = new URL(shareLink()).search;
+  return button({ label: 'Go live from this browser', icon: 'signal', href: url.href });
 }
 
 function command() {

@@ -4,6 +4,10 @@
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
 /** Pictures a second of the test picture. */
 const TEST_FPS = 30;
+/** Seconds that the test picture flashes, and the test sound is heard, as each second begins. */
+const FLASH_S = 0.1;
+/** Seconds before its time that a tone is set. */
+const TONE_AHEAD_S = 0.2;
 
 /**
  * Opens camera and microphone, or the one of them there is.
@@ -48,6 +52,33 @@ export class MediaProblem extends Error {
 }
 
 /**
+ * A test sound to go with the picture: a short tone as each second begins, when the picture flashes.
+ * @returns {{ track: MediaStreamTrack, wake: () => void }} `wake` starts it, in a gesture where the browser wants one
+ */
+export function testSound() {
+  const context = new AudioContext();
+  const tone = new OscillatorNode(context, { frequency: 880 });
+  const gate = new GainNode(context, { gain: 0 });
+  const out = context.createMediaStreamDestination();
+  tone.connect(gate).connect(out);
+  tone.start();
+  const [track] = out.stream.getAudioTracks();
+  const timer = setInterval(() => {
+    if (track.readyState === 'ended') {
+      clearInterval(timer);
+      context.close();
+    }
+    const toNext = (1000 - (Date.now() % 1000)) / 1000;
+    // Each tone is set once, a little ahead, by the sound's own clock.
+    if (toNext > TONE_AHEAD_S) return;
+    const at = context.currentTime + toNext;
+    gate.gain.setValueAtTime(0.25, at);
+    gate.gain.setValueAtTime(0, at + FLASH_S);
+  }, TONE_AHEAD_S * 900);
+  return { track, wake: () => context.resume() };
+}
+
+/**
  * A moving test picture with a clock, for machines without a camera.
  * @returns {MediaStreamTrack}
  */
@@ -87,6 +118,7 @@ function draw(pen, hue, seconds) {
     pen.fill();
   }
   pen.fillStyle = '#fff';
+  if (Date.now() % 1000 < FLASH_S * 1000) pen.fillRect(width / 2 - 60, height * 0.72, 120, 60);
   pen.font = '600 92px system-ui, sans-serif';
   pen.textAlign = 'center';
   pen.fillText(new Date().toISOString().slice(11, 22), width / 2, height / 2 + 32);
