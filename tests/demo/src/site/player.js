@@ -120,8 +120,6 @@ export class Player extends Emitter {
     const hls = new Hls({
       lowLatencyMode: true,
       maxLiveSyncPlaybackRate: CATCH_UP_RATE,
-      // Further behind than this many target durations, catching up would take too long: it jumps.
-      liveMaxLatencyDurationCount: 4,
       backBufferLength: 30,
       // With a single segment hls.js 1.7 loads the parts of that one over and over and starves.
       initialLiveManifestSize: SEGMENTS_MIN,
@@ -136,6 +134,9 @@ export class Player extends Emitter {
         },
       },
     });
+    // Further behind than this many target durations, catching up would take too long: it jumps. Set here because the
+    // constructor takes it only together with a distance from the edge, which would displace the playlist's own.
+    hls.config.liveMaxLatencyDurationCount = 4;
     this.hls = hls;
     let recovered = false;
     hls.on(Hls.Events.ERROR, (_, data) => {
