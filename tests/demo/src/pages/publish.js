@@ -8,7 +8,7 @@ import { ended, noCamera } from './publish-words.js';
 
 /** Milliseconds between two readings of the figures. */
 const FIGURES_MS = 500;
-/** Milliseconds of standing frames the picture's rate is measured over. */
+/** Milliseconds the frame rate is measured over. */
 const RATE_MS = 2_000;
 
 const room = roomOfAddress();
