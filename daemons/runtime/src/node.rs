@@ -146,7 +146,10 @@ impl Node {
     /// # Errors
     /// When the store fails or others keep changing the room; nothing was changed then.
     pub async fn submit(&self, room: &RoomId, input: Input) -> Result<Option<Code>, NodeError> {
-        if let Some((revision, effects)) = self.decide_on_snapshot(room, &input) {
+        if let Some((revision, record)) = self.snapshot_for(room, &input) {
+            let loaded = Loaded { revision, record: Some(record), ..Loaded::default() };
+            let effects = Room::new(&self.settings, room.clone(), loaded).apply(clock::now(), input);
+            debug_assert!(effects.change.is_empty(), "a relay between people who are there changes nothing");
             let refused = refusal_in(&effects);
             let undelivered = Box::pin(self.perform(room, revision, effects)).await;
             if !undelivered.is_empty() {
@@ -241,9 +244,10 @@ impl Node {
         Err(NodeError::Contended(room.clone()))
     }
 
-    /// Relays change nothing: they are decided on the record this node saw last, without the store.
-    /// One that was out of date sends to a connection that is gone, and is decided again.
-    fn decide_on_snapshot(&self, room: &RoomId, input: &Input) -> Option<(Revision, Effects)> {
+    /// Relays between people who are all there change nothing: they are decided on the record this node
+    /// saw last, without the store. One that was out of date sends to a connection that is gone, and is
+    /// decided again.
+    fn snapshot_for(&self, room: &RoomId, input: &Input) -> Option<(Revision, Arc<Record>)> {
         let Input::Signal { signal, .. } = input else { return None };
         if !matches!(
             signal,
@@ -252,12 +256,8 @@ impl Node {
             return None;
         }
         let (revision, record) = self.hub.snapshot(room)?;
-        if record.mode == Mode::P2m {
-            return None;
-        }
-        let loaded = Loaded { revision, record: Some(record), ..Loaded::default() };
-        let effects = Room::new(&self.settings, room.clone(), loaded).apply(clock::now(), input.clone());
-        effects.change.is_empty().then_some((revision, effects))
+        let all_there = record.participants.values().all(|participant| !participant.is_away());
+        (record.mode != Mode::P2m && all_there).then_some((revision, record))
     }
 
     /// Notes that this node serves `room`, before anyone here can be in it. Only behind its gate.

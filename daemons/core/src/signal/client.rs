@@ -1,5 +1,7 @@
 //! What clients send: parsed once, believed inside.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer};
 
 use super::code::{Code, Refusal};
@@ -168,9 +170,9 @@ pub struct SimulcastUpdate {
 }
 
 #[derive(Deserialize)]
-struct Envelope {
-    #[serde(rename = "type")]
-    kind: String,
+struct Envelope<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
     #[serde(default, deserialize_with = "signal_id")]
     id: Option<String>,
 }
