@@ -32,6 +32,18 @@ async fn peers_on_two_nodes_talk_as_on_one() {
 }
 
 #[tokio::test]
+async fn a_relay_that_the_other_node_does_not_answer_times_out() {
+    let redis = Redis::start().unwrap();
+    let (here, there) = Stack::two_nodes(&redis.url());
+    let mut ann = here.join("demo", "p2p", "ann").await;
+    let _bob = there.join("demo", "p2p", "bob").await;
+    ann.expect("ParticipantChange").await;
+    there.process.signal(mobz_tests::Signal::STOP);
+    ann.refused(candidate(0), "timeout").await;
+    there.process.signal(mobz_tests::Signal::CONT);
+}
+
+#[tokio::test]
 async fn a_signal_for_another_node_reaches_that_node_alone() {
     let redis = Redis::start().unwrap();
     let (here, there) = Stack::two_nodes(&redis.url());
