@@ -112,6 +112,28 @@ id!(
     NodeId, "node", is_node, "A-Z a-z 0-9 _ - ."
 );
 
+/// The longest munit id, in characters: a station's id is its munit's with a tail of 13.
+pub const MUNIT_ID_LENGTH_MAX: usize = ID_LENGTH_MAX - 13;
+
+impl StationId {
+    /// The station number `chance` on `munit`, whose id is at most [`MUNIT_ID_LENGTH_MAX`] long (more is
+    /// cut). Of `chance`, any fresh random number, 48 bits count.
+    ///
+    /// A station never moves: its id names the munit it is on, so none can be on two, and whoever has
+    /// the id knows where to send. A publisher that moves gets a new station.
+    pub fn on(munit: &MunitId, chance: u64) -> Self {
+        let munit = &munit.as_str()[..munit.as_str().len().min(MUNIT_ID_LENGTH_MAX)];
+        Self(format!("{munit}-{:012x}", chance & 0xffff_ffff_ffff).into())
+    }
+
+    /// The munit it is on; `None` for an id that [`StationId::on`] did not make.
+    pub fn munit(&self) -> Option<MunitId> {
+        let (munit, tail) = self.0.rsplit_once('-')?;
+        let is_tail = tail.len() == 12 && tail.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_tail { munit.parse().ok() } else { None }
+    }
+}
+
 /// One WebSocket connection of one node; never used twice by a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -140,6 +162,16 @@ mod tests {
         assert!("{a}".parse::<RoomId>().is_err());
         assert!("ann@example.org:8".parse::<UserId>().is_ok());
         assert!("ann lee".parse::<UserId>().is_err());
+    }
+
+    #[test]
+    fn a_station_names_its_munit() {
+        let munit: MunitId = "eu-1".parse().unwrap();
+        let station = StationId::on(&munit, u64::MAX - 1);
+        assert_eq!((station.as_str(), station.munit()), ("eu-1-fffffffffffe", Some(munit)));
+        assert_eq!("anything".parse::<StationId>().unwrap().munit(), None);
+        let long: MunitId = "m".repeat(MUNIT_ID_LENGTH_MAX).parse().unwrap();
+        assert_eq!(StationId::on(&long, 0).as_str().len(), ID_LENGTH_MAX);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 pub mod connection;
 pub mod hls;
 pub mod id;
+pub mod munit;
+pub mod placement;
 pub mod room;
 pub mod settings;
 pub mod signal;

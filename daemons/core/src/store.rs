@@ -12,7 +12,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::id::{NodeId, RoomId, UserId};
+use crate::id::{MunitId, NodeId, RoomId, UserId};
+use crate::munit;
+use crate::placement::Candidate;
 use crate::room::{Audience, Participant, Record};
 use crate::time::Timestamp;
 
@@ -257,6 +259,81 @@ pub trait Nodes: Send + Sync {
 
     /// Listens for what is sent to `node`; stands again by itself after the store was away.
     async fn listen(&self, node: &NodeId) -> Result<Box<dyn Subscription>, StoreError>;
+}
+
+/// A munit as read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadedMunit {
+    /// What a commit must name.
+    pub revision: Revision,
+    /// The record; `None` when there is no such munit.
+    pub record: Option<Arc<munit::Record>>,
+    /// Its last heartbeat.
+    pub beat: Option<munit::Beat>,
+}
+
+/// One page of munits.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MunitPage {
+    /// The munits, in no particular order; may be fewer than asked for while there is a cursor.
+    pub munits: Vec<MunitId>,
+    /// Opaque; hand it back for the next page. `None` is the end.
+    pub cursor: Option<String>,
+}
+
+/// Munits: load, compare and set, heartbeats, who takes stations, and signals to one of them.
+///
+/// What belongs to one munit lies together. The indexes (which munits there are, how much each can still
+/// take, when each last beat) lie elsewhere and follow the records: they may lag, and every heartbeat
+/// puts right what they say of its munit.
+#[async_trait]
+pub trait Munits: Send + Sync {
+    /// Reads a munit in one round trip. A missing one is a [`LoadedMunit`] without record.
+    async fn load_munit(&self, munit: &MunitId) -> Result<LoadedMunit, StoreError>;
+
+    /// Puts `record` if the munit is still at `revision`, or removes it with all that belongs to it
+    /// where that is `None`; the indexes follow. What nobody beats for [`ROOM_TTL`] goes.
+    async fn commit_munit(
+        &self,
+        munit: &MunitId,
+        revision: Revision,
+        record: Option<Arc<munit::Record>>,
+    ) -> Result<Committed, StoreError>;
+
+    /// Notes a heartbeat, and puts the indexes right. Returns the record's revision by now; `None` when
+    /// the store has none (it came back empty): the munit writes its record back.
+    async fn beat_munit(&self, munit: &MunitId, beat: &munit::Beat) -> Result<Option<Revision>, StoreError>;
+
+    /// Munits that are there, each once, at most `limit` a page.
+    async fn list_munits(&self, cursor: Option<&str>, limit: usize) -> Result<MunitPage, StoreError>;
+
+    /// The munits that take the most stations by [`munit::Record::free`], the freest first, at most `limit`.
+    /// Costs the logarithm of their number.
+    async fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError>;
+
+    /// Munits whose last heartbeat was before `before`, that are not [`munit::Record::lost`] or removed,
+    /// and that nobody claimed in the last [`DUE_CLAIM`]; returns them claimed, at most [`DUE_BATCH_MAX`].
+    async fn claim_silent_munits(
+        &self,
+        now: Timestamp,
+        before: Timestamp,
+    ) -> Result<Vec<MunitId>, StoreError>;
+
+    /// Hands a [`crate::signal::MunitMessage`] to a munit; returns whether anyone listened for it.
+    async fn signal_munit(&self, munit: &MunitId, message: Bytes) -> Result<bool, StoreError>;
+
+    /// Listens for what is sent to `munit`, on the channel that PROTOCOL.md §4 names; stands again by itself.
+    async fn listen_munit(&self, munit: &MunitId) -> Result<Box<dyn Subscription>, StoreError>;
+
+    /// The channel on which `asker`, any unique name, hears acknowledgements.
+    fn reply_channel(&self, asker: &NodeId) -> String;
+
+    /// Listens on a [`Munits::reply_channel`].
+    async fn listen_replies(&self, channel: &str) -> Result<Box<dyn Subscription>, StoreError>;
+
+    /// Sends a [`crate::signal::MunitAck`] to a reply channel; one that is not of this project's reply channels is
+    /// not written to. Returns whether anyone listened.
+    async fn reply(&self, channel: &str, message: Bytes) -> Result<bool, StoreError>;
 }
 
 /// One state change, for `GET /v1/events`.

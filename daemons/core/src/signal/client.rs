@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::code::{Code, Refusal};
 use crate::id::{RoomId, StationId, UserId};
@@ -115,7 +115,7 @@ pub struct Description {
 }
 
 /// `iceCandidate`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the protocol's")]
 pub struct IceCandidate {

@@ -2,6 +2,7 @@
 
 mod client;
 mod code;
+mod munit;
 mod server;
 
 pub use client::{
@@ -10,6 +11,7 @@ pub use client::{
     id_of, parse,
 };
 pub use code::{Code, Refusal};
+pub use munit::{Asker, MunitAck, MunitDone, MunitError, MunitMessage, MunitSignal};
 pub use server::{
     IceServer, Ingest, JoinAck, Left, Limits, Moved, ParticipantView, PublisherView, Reason, ServerSignal,
 };

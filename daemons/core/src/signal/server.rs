@@ -74,6 +74,26 @@ pub enum ServerSignal {
     Kick {
         reason: String,
     },
+    WatchAck {
+        station: StationId,
+        user: UserId,
+        /// An offer.
+        sdp: String,
+        /// The station that this one takes the place of.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        replaces: Option<StationId>,
+    },
+    SimulcastUpdate {
+        station: StationId,
+        substream: u8,
+        temporal: u8,
+    },
+    StationLost {
+        station: StationId,
+        user: UserId,
+        /// Whether the publisher may Offer again and is placed elsewhere.
+        retry: bool,
+    },
     PublishRequest {
         user: UserId,
     },
@@ -192,6 +212,9 @@ pub struct PublisherView {
     pub user: UserId,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub station: Option<StationId>,
+    /// An offer ready to answer; in a `JoinAck` alone, filled in by the driver.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sdp: Option<String>,
     pub video: bool,
     pub audio: bool,
 }
@@ -201,6 +224,7 @@ impl From<&Participant> for PublisherView {
         Self {
             user: participant.user.clone(),
             station: participant.station.clone(),
+            sdp: None,
             video: participant.video,
             audio: participant.audio,
         }
