@@ -14,6 +14,7 @@ use crate::event::{MediaKind, Raw};
 use crate::id::{FeedId, HandleId, RoomId, SessionId};
 use crate::info::ServerInfo;
 use crate::options::Options;
+use crate::session::PLUGIN;
 use crate::video_room::{RoomRequest, SubscriberStream};
 use crate::wire::{Nothing, read, read_plugin_data};
 
@@ -137,7 +138,7 @@ impl Admin {
             response: Box<serde_json::value::RawValue>,
         }
         let request = crate::wire::PluginBody { request: Q::NAME, fields: request };
-        let body = Body { plugin: crate::session::PLUGIN, request };
+        let body = Body { plugin: PLUGIN, request };
         let answer: Answer = self.request("message_plugin", Target::default(), &body).await?;
         read_plugin_data(Q::NAME, answer.response.get())
     }
@@ -203,7 +204,7 @@ pub enum InRoom {
         room: RoomId,
         /// Its id there.
         feed: FeedId,
-        /// How many packets it may still be sent, and more: its streams as Janus tells them.
+        /// Its streams as Janus tells them.
         streams: Vec<serde_json::Value>,
     },
     /// It has subscribed.
@@ -354,7 +355,7 @@ impl Wire {
             session: self.session_id,
             handle: self.handle_id,
             opaque_id: self.opaque_id,
-            room: self.plugin_specific.and_then(in_room),
+            room: self.plugin_specific.filter(|_| self.plugin.as_deref() == Some(PLUGIN)).and_then(in_room),
             plugin: self.plugin,
             ice_state: webrtc.ice.state,
             selected_pair: webrtc.ice.selected_pair,
@@ -382,9 +383,10 @@ impl WireMedia {
     }
 }
 
-/// What VideoRoom says of a handle; `None` where it is of another plugin.
+/// What VideoRoom says of a handle; `None` where it cannot be understood.
 fn in_room(specific: serde_json::Value) -> Option<InRoom> {
-    let kind = specific.get("type")?.as_str()?.to_owned();
+    // A handle that has joined nothing has no type.
+    let kind = specific.get("type").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     match kind.as_str() {
         "publisher" => {
             let WirePublisher { room: Some(room), id: Some(feed), streams } =

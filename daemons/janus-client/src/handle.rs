@@ -20,7 +20,8 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// What a handle is in its room. The roles are [`Fresh`], [`Publisher`] and [`Subscriber`].
+/// What a handle is in its room. The roles are [`Fresh`], [`Publisher`],
+/// [`Subscriber`] and [`Left`].
 pub trait Role: sealed::Sealed + Send + Sync + 'static {}
 
 macro_rules! role {
@@ -45,6 +46,10 @@ role! {
 role! {
     /// A handle that has subscribed to feeds of a room.
     Subscriber
+}
+role! {
+    /// A handle that has left its room. Janus lets it join no other: it is there to be detached.
+    Left
 }
 
 /// A handle in one of its roles. Dropping it changes nothing at Janus: [`Handle::detach`] does.

@@ -74,7 +74,7 @@ pub use error::{Error, JanusCode, Refused, VideoRoomCode};
 pub use event::{
     Change, EVENTS_MAX, Event, EventSink, Events, Media, MediaKind, Raw, SlowLink, Told, events,
 };
-pub use handle::{Fresh, Handle, Publisher, Role, Subscriber};
+pub use handle::{Fresh, Handle, Left, Publisher, Role, Subscriber};
 pub use id::{FeedId, HandleId, RoomId, SessionId};
 pub use info::ServerInfo;
 pub use jsep::{Answer, Candidate, Offer, Trickle};

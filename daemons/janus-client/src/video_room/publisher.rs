@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Done, Feed};
 use crate::error::{Error, Refused};
-use crate::handle::{Fresh, Handle, Publisher};
+use crate::handle::{Fresh, Handle, Left, Publisher};
 use crate::id::{FeedId, RoomId};
 use crate::jsep::{Answer, Jsep, Offer};
 use crate::wire::{Nothing, unexpected};
@@ -195,7 +195,7 @@ impl Handle<Publisher> {
     }
 
     /// Leaves the room; other clones of this handle are of no more use.
-    pub async fn leave(self) -> Result<Handle<Fresh>, Refused<Self>> {
+    pub async fn leave(self) -> Result<Handle<Left>, Refused<Self>> {
         match self.message::<_, (), Done>("leave", &Nothing {}, None).await {
             Ok(_) => Ok(self.in_role()),
             Err(error) => Err(Refused { handle: self, error }),

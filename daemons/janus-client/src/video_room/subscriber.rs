@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Done, Layers};
 use crate::error::{Error, Refused};
 use crate::event::MediaKind;
-use crate::handle::{Fresh, Handle, Subscriber};
+use crate::handle::{Fresh, Handle, Left, Subscriber};
 use crate::id::{FeedId, RoomId};
 use crate::jsep::{Answer, Jsep, Offer};
 use crate::wire::{Nothing, PluginAnswer, unexpected};
@@ -311,7 +311,7 @@ impl Handle<Subscriber> {
     }
 
     /// Ends the subscription and its peer connection; other clones of this handle are of no more use.
-    pub async fn leave(self) -> Result<Handle<Fresh>, Refused<Self>> {
+    pub async fn leave(self) -> Result<Handle<Left>, Refused<Self>> {
         match self.message::<_, (), Done>("leave", &Nothing {}, None).await {
             Ok(_) => Ok(self.in_role()),
             Err(error) => Err(Refused { handle: self, error }),
