@@ -172,7 +172,8 @@ impl Handle<Publisher> {
     /// Publishes what a client offers, and gets Janus' answer for it. Subscribers find the feed once
     /// [`crate::Event::WebRtcUp`] was told.
     ///
-    /// After [`crate::VideoRoomCode::PUBLISHERS_FULL`] the handle is of no more use: detach it.
+    /// Only publishers whose media is up count against the room's limit, and only they are told
+    /// [`crate::VideoRoomCode::ALREADY_PUBLISHED`]. After [`crate::VideoRoomCode::PUBLISHERS_FULL`] the handle is of no more use: detach it.
     pub async fn publish(&self, publish: &Publish, offer: &Offer) -> Result<Answer, Error> {
         self.negotiate("publish", publish, offer).await
     }

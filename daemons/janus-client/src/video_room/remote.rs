@@ -12,6 +12,9 @@ use crate::event::MediaKind;
 use crate::id::{FeedId, RoomId};
 
 /// Makes a feed whose media comes as RTP, from another Janus or anything else.
+///
+/// It is answered a moment before the feed can be subscribed to: until `listparticipants` says that it
+/// publishes, that is [`crate::VideoRoomCode::NO_SUCH_FEED`].
 #[derive(Clone, Debug, Serialize)]
 pub struct AddRemotePublisher {
     /// The room.
@@ -154,7 +157,7 @@ impl RoomRequest for UpdateRemotePublisher {
     type Reply = Done;
 }
 
-/// Ends a remote publisher.
+/// Ends a remote publisher. It is answered a moment before the feed's id is free again.
 #[derive(Clone, Debug, Serialize)]
 pub struct RemoveRemotePublisher {
     /// The room.

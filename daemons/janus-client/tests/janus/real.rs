@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use crate::support::{Lab, remote, room, soon, told};
+use crate::support::{LOOK_EVERY, Lab, answer, offer, remote, room, soon, told};
 use janus_client::admin::InRoom;
 use janus_client::video_room::{
     Allowed, AllowedAction, ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Destroy, Edit,
     EnableRecording, Exists, ForwardStream, JoinPublisher, JoinSubscriber, Kick, List, ListForwarders,
-    ListParticipants, ListRemotes, Moderate, PublishRemotely, RemoveRemotePublisher, Renegotiation, RoomNews,
-    RtpForward, SetAllowed, StopRtpForward, Subscription, Switch, Unsubscribe, UpdateRemotePublisher,
+    ListParticipants, ListRemotes, Moderate, Publish, PublishRemotely, RemoveRemotePublisher, Renegotiation,
+    RoomNews, RtpForward, SetAllowed, StopRtpForward, Subscription, Switch, Unsubscribe,
+    UpdateRemotePublisher,
 };
 use janus_client::{
     Candidate, Change, Client, EVENTS_MAX, Error, Event, JanusCode, Offer, Options, Publisher, Subscriber,
@@ -103,7 +104,7 @@ async fn an_sdp_that_is_none_is_refused() {
     handle.ask(&room("blue")).await.unwrap();
     let (publisher, _) =
         handle.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
-    let refused = publisher.publish(&janus_client::video_room::Publish::default(), &Offer::new("v=0")).await;
+    let refused = publisher.publish(&Publish::default(), &Offer::new("v=0")).await;
     assert_eq!(refused.unwrap_err().janus_code(), Some(JanusCode::JSEP_INVALID_SDP));
 }
 
@@ -115,7 +116,7 @@ async fn a_subscriber_gets_an_offer_and_changes_what_it_gets() {
     let join = JoinSubscriber::new("blue".into(), "far".into());
     let refused = lab.attach().await.join_subscriber(&join).await.unwrap_err();
     assert_eq!(refused.error.video_room_code(), Some(VideoRoomCode::NO_SUCH_FEED));
-    control.ask(&remote("blue", "far")).await.unwrap();
+    lab.add_far(&control, "blue").await;
 
     let (subscriber, offer, streams) = refused.handle.join_subscriber(&join).await.unwrap();
     assert!(offer.sdp().contains("m=audio") && offer.sdp().contains("m=video"), "{offer}");
@@ -168,7 +169,7 @@ async fn participants_are_listed_moderated_and_kicked_and_hear_of_it() {
     control.ask(&room("blue")).await.unwrap();
     let (ann, _) =
         lab.attach().await.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
-    control.ask(&remote("blue", "far")).await.unwrap();
+    lab.add_far(&control, "blue").await;
     let feeds = lab.event_that(ann.id(), |event| match event {
         Event::Room(event) => match &event.news {
             RoomNews::Publishers(feeds) => Some(feeds.clone()),
@@ -229,7 +230,7 @@ async fn a_remote_publisher_comes_changes_is_forwarded_and_goes() {
     let lab = Lab::start().await;
     let handle = lab.attach().await;
     handle.ask(&room("blue")).await.unwrap();
-    let made = handle.ask(&remote("blue", "far")).await.unwrap();
+    let made = lab.add_far(&handle, "blue").await;
     assert_eq!(made.ip.to_string(), "127.0.0.1");
     assert!(made.port > 0 && made.rtcp_port > 0, "{made:?}");
     assert_eq!(code(handle.ask(&remote("blue", "far")).await.unwrap_err()), Some(VideoRoomCode::ID_EXISTS));
@@ -280,8 +281,13 @@ async fn a_remote_publisher_comes_changes_is_forwarded_and_goes() {
 
     let remove = RemoveRemotePublisher { room: "blue".into(), feed: "far".into(), secret: None };
     handle.ask(&remove).await.unwrap();
-    let left = handle.ask(&ListParticipants { room: "blue".into() }).await.unwrap().participants;
-    assert!(left.is_empty(), "{left:?}");
+    // It answers before it is done.
+    soon("end of the remote publisher", async {
+        while !handle.ask(&ListParticipants { room: "blue".into() }).await.unwrap().participants.is_empty() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -314,7 +320,7 @@ async fn a_controller_without_memory_finds_its_handles_and_goes_on() {
     let lab = Lab::start().await;
     let control = lab.attach().await;
     control.ask(&room("blue")).await.unwrap();
-    control.ask(&remote("blue", "far")).await.unwrap();
+    lab.add_far(&control, "blue").await;
     let ann = lab.session.attach(Some("publish:ann"), &lab.sink).await.unwrap();
     let (ann, _) = ann.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
     let bob = lab.session.attach(Some("watch:bob"), &lab.sink).await.unwrap();
@@ -413,4 +419,49 @@ async fn a_destroyed_session_takes_its_handles_along() {
     lab.session.destroy().await.unwrap();
     assert!(matches!(lab.event(handle.id()).await, Event::SessionGone));
     assert!(!lab.session.is_owned());
+}
+
+#[tokio::test]
+async fn a_publisher_is_answered_and_offers_again() {
+    let lab = Lab::start().await;
+    let control = lab.attach().await;
+    control.ask(&room("blue")).await.unwrap();
+    let join = |feed: &str| JoinPublisher::new("blue".into(), feed.into());
+    let (ann, _) = lab.attach().await.join_publisher(&join("ann")).await.unwrap();
+    let answered = ann.publish(&Publish::default(), &offer()).await.unwrap();
+    assert!(
+        answered.sdp().contains("a=candidate:") && answered.sdp().contains("a=simulcast:recv"),
+        "{answered}"
+    );
+    ann.trickle(&Trickle::Completed).await.unwrap();
+    let again = ann.renegotiate(&ConfigurePublisher::default(), &offer()).await.unwrap();
+    assert!(again.sdp().contains("m=video"), "{again}");
+
+    ann.detach().await.unwrap();
+    let eve = lab.attach().await;
+    let (_, joined, answered) =
+        eve.join_and_publish(&join("eve"), &Publish::default(), &offer()).await.unwrap();
+    assert_eq!(joined.feed, "eve".into());
+    assert!(answered.sdp().contains("m=video"), "{answered}");
+}
+
+#[tokio::test]
+async fn a_subscriber_that_has_answered_renegotiates() {
+    let lab = Lab::start().await;
+    let control = lab.attach().await;
+    control.ask(&room("blue")).await.unwrap();
+    lab.add_far(&control, "blue").await;
+    let mut join = JoinSubscriber::new("blue".into(), "far".into());
+    join.streams[0].mid = Some("1".to_owned());
+    let (subscriber, offered, _) = lab.attach().await.join_subscriber(&join).await.unwrap();
+    subscriber.start(&answer(&offered)).await.unwrap();
+    let info = lab.admin().await.handle_info(lab.session.id(), subscriber.id()).await.unwrap();
+    assert!(matches!(info.room, Some(InRoom::Subscriber { answered: true, .. })), "{:?}", info.room);
+    assert_eq!((info.media.len(), info.media[0].mid.as_str(), info.is_up), (1, "0", false));
+
+    let sound = Subscription { mid: Some("0".to_owned()), ..Subscription::all_of("far".into()) };
+    let renegotiation = subscriber.subscribe(&[sound]).await.unwrap();
+    let Renegotiation::Needed { offer, streams } = renegotiation else { panic!("{renegotiation:?}") };
+    assert_eq!(streams.len(), 2);
+    assert!(offer.sdp().contains("m=audio"), "{offer}");
 }
