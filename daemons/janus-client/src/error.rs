@@ -9,7 +9,6 @@ use crate::id::SessionId;
 
 /// Why a request to Janus has failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// The WebSocket could not be opened.
     #[error("cannot reach Janus at {url}")]

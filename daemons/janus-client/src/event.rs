@@ -19,7 +19,6 @@ pub const EVENTS_MAX: usize = 256;
 
 /// What happened to a handle.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum Event {
     /// ICE and DTLS are done: media may flow.
     WebRtcUp,
@@ -227,7 +226,6 @@ impl Route {
 
 /// What happened to the connection or to a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Change {
     /// The connection is lost. What was outstanding has failed with [`crate::Error::Lost`] and is not
     /// made again; new requests fail until [`Change::Connected`].

@@ -44,7 +44,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Why Janus could not be started.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SpawnError {
     /// There is no such program.
     #[error("there is no program `janus` on the PATH")]

@@ -23,7 +23,6 @@ pub struct RoomEvent {
 
 /// What the plugin tells.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub enum RoomNews {
     /// These publish now, or publish something else now.
     Publishers(Vec<Feed>),

@@ -8,7 +8,7 @@ use janus_client::video_room::{
     Allowed, AllowedAction, ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Destroy, Edit,
     EnableRecording, Exists, ForwardStream, JoinPublisher, JoinSubscriber, Kick, List, ListForwarders,
     ListParticipants, ListRemotes, Moderate, Publish, PublishRemotely, RemoveRemotePublisher, Renegotiation,
-    RoomNews, RtpForward, SetAllowed, StopRtpForward, Subscription, Switch, Unsubscribe,
+    RoomEvent, RoomNews, RtpForward, SetAllowed, StopRtpForward, Subscription, Switch, Unsubscribe,
     UpdateRemotePublisher,
 };
 use janus_client::{
@@ -138,7 +138,10 @@ async fn a_subscriber_gets_an_offer_and_changes_what_it_gets() {
     let of_far = Unsubscribe { feed: Some("far".into()), mid: Some("0".to_owned()), sub_mid: None };
     assert!(matches!(subscriber.unsubscribe(&[of_far]).await.unwrap(), Renegotiation::Postponed));
     let again = Subscription { mid: Some("0".to_owned()), ..Subscription::all_of("far".into()) };
-    assert!(matches!(subscriber.subscribe(&[again.clone()]).await.unwrap(), Renegotiation::Postponed));
+    assert!(matches!(
+        subscriber.subscribe(std::slice::from_ref(&again)).await.unwrap(),
+        Renegotiation::Postponed
+    ));
     assert!(matches!(subscriber.update(&[again], &[]).await.unwrap(), Renegotiation::Postponed));
     let same = Switch { feed: "far".into(), mid: "1".to_owned(), sub_mid: "1".to_owned() };
     let switched = subscriber.switch(&[same]).await.unwrap();
@@ -155,9 +158,9 @@ async fn a_subscriber_gets_an_offer_and_changes_what_it_gets() {
     subscriber.trickle(&Trickle::Candidate(candidate.clone())).await.unwrap();
     subscriber.trickle_all(&[Trickle::Candidate(candidate), Trickle::Completed]).await.unwrap();
     subscriber.hang_up().await.unwrap();
-    let reason = lab.event_that(subscriber.id(), |event| match event {
-        Event::HangUp { reason } => Some(reason.clone()),
-        _ => None,
+    let reason = lab.event_that(subscriber.id(), |event| {
+        let Event::HangUp { reason } = event else { return None };
+        Some(reason.clone())
     });
     assert_eq!(reason.await, "Janus API");
 }
@@ -170,12 +173,9 @@ async fn participants_are_listed_moderated_and_kicked_and_hear_of_it() {
     let (ann, _) =
         lab.attach().await.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
     lab.add_far(&control, "blue").await;
-    let feeds = lab.event_that(ann.id(), |event| match event {
-        Event::Room(event) => match &event.news {
-            RoomNews::Publishers(feeds) => Some(feeds.clone()),
-            _ => None,
-        },
-        _ => None,
+    let feeds = lab.event_that(ann.id(), |event| {
+        let Event::Room(RoomEvent { news: RoomNews::Publishers(feeds), .. }) = event else { return None };
+        Some(feeds.clone())
     });
     let feeds = feeds.await;
     assert_eq!((&feeds[0].id, feeds[0].streams.len()), (&"far".into(), 2));
@@ -189,12 +189,11 @@ async fn participants_are_listed_moderated_and_kicked_and_hear_of_it() {
     let mute =
         Moderate { room: "blue".into(), secret: None, feed: "far".into(), mid: "1".to_owned(), mute: true };
     control.ask(&mute).await.unwrap();
-    let moderated = lab.event_that(ann.id(), |event| match event {
-        Event::Room(event) => match &event.news {
-            RoomNews::Moderated { feed, mid, muted } => Some((feed.clone(), mid.clone(), *muted)),
-            _ => None,
-        },
-        _ => None,
+    let moderated = lab.event_that(ann.id(), |event| {
+        let Event::Room(RoomEvent { news: RoomNews::Moderated { feed, mid, muted }, .. }) = event else {
+            return None;
+        };
+        Some((feed.clone(), mid.clone(), *muted))
     });
     assert_eq!(moderated.await, ("far".into(), "1".to_owned(), true));
     let absent = Moderate { mid: "7".to_owned(), ..mute };
@@ -202,9 +201,9 @@ async fn participants_are_listed_moderated_and_kicked_and_hear_of_it() {
 
     let kick = Kick { room: "blue".into(), secret: None, feed: "ann".into() };
     control.ask(&kick).await.unwrap();
-    lab.event_that(ann.id(), |event| match event {
-        Event::Room(event) => matches!(event.news, RoomNews::Kicked).then_some(()),
-        _ => None,
+    lab.event_that(ann.id(), |event| {
+        let Event::Room(event) = event else { return None };
+        matches!(event.news, RoomNews::Kicked).then_some(())
     })
     .await;
     assert_eq!(code(control.ask(&kick).await.unwrap_err()), Some(VideoRoomCode::NO_SUCH_FEED));
@@ -218,9 +217,9 @@ async fn a_destroyed_room_is_told_to_who_is_in_it() {
     let (ann, _) =
         lab.attach().await.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
     control.ask(&Destroy { room: "blue".into(), secret: None, permanent: None }).await.unwrap();
-    lab.event_that(ann.id(), |event| match event {
-        Event::Room(event) => matches!(event.news, RoomNews::Destroyed).then_some(()),
-        _ => None,
+    lab.event_that(ann.id(), |event| {
+        let Event::Room(event) = event else { return None };
+        matches!(event.news, RoomNews::Destroyed).then_some(())
     })
     .await;
 }

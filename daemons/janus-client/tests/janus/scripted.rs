@@ -294,7 +294,8 @@ async fn requests_beyond_the_limit_wait_for_those_before() {
             peer.answer(ping, "pong", json!({})).await;
         }
     });
-    (first.unwrap(), second.unwrap());
+    first.unwrap();
+    second.unwrap();
     assert!(matches!(third, Err(Error::TimedOut { request: "ping", .. })), "{third:?}");
     let (pinged, ()) = tokio::join!(client.ping(), async {
         let ping = peer.request().await;

@@ -159,7 +159,7 @@ pub(crate) fn answer(offer: &Offer) -> Answer {
         sdp.extend([line, "\r\n"]);
         if line.starts_with("c=") {
             sdp.push_str("a=ice-ufrag:abcd\r\na=ice-pwd:abcdefghijklmnopqrstuvwx\r\n");
-            sdp.push_str(&format!("a=fingerprint:sha-256 {}\r\n", ["AB"; 32].join(":")));
+            sdp.extend(["a=fingerprint:sha-256 ", &["AB"; 32].join(":"), "\r\n"]);
         }
     }
     Answer::new(sdp)
