@@ -1,6 +1,10 @@
 //! `mobzctl load`.
 
+mod limits;
+mod measure;
+mod process;
 mod relay;
+mod series;
 mod signaling;
 
 use std::future::Future;
