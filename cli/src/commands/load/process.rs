@@ -20,10 +20,7 @@ impl Process {
     /// # Errors
     ///
     /// When the process that was named is not there, or may not be looked at.
-    pub(super) fn find(
-        named: Option<u32>,
-        is_of: impl Fn(&stack::Stack) -> bool,
-    ) -> Result<Option<Self>> {
+    pub(super) fn find(named: Option<u32>, is_of: impl Fn(&stack::Stack) -> bool) -> Result<Option<Self>> {
         let known = || stack::living().into_iter().find(|stack| is_of(stack)).map(|stack| stack.pid);
         let process = named.or_else(known).map(|pid| Self { pid });
         if let Some(Self { pid }) = process.filter(|process| process.memory().is_none()) {

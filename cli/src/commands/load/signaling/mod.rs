@@ -23,9 +23,9 @@ use crate::output::Output;
 use crate::wire::Joining;
 
 use super::limits::{allow_files, check_remote};
+use super::measure::get;
 use super::process::Process;
 use super::series::{Series, rate};
-use super::measure::get;
 use client::{JOIN_ID, Seat};
 use crowd::{Crowd, Order};
 use floor::Floor;

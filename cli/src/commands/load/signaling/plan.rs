@@ -3,14 +3,12 @@
 use mobz_core::connection::RATE;
 use mobz_core::room::{M2M_VIEWERS_MAX, Mode};
 
-use crate::args::load::Signaling;
 use super::super::limits::WHAT;
+use crate::args::load::Signaling;
 use crate::error::{Failure, Result};
 
 /// How many clients share a room of many where nothing is said.
 const PEOPLE_A_ROOM: u32 = 10;
-
-
 
 /// Sizes that fit the mode.
 #[derive(Clone, Copy, Debug)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mobz_core::room::Mode;
 use serde::Serialize;
 
-use super::super::series::rate;
 use super::super::measure::{Percentiles, get};
+use super::super::series::rate;
 use super::meter::Meter;
 use super::plan::Plan;
 use super::sample::Sample;

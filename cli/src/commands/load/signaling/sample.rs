@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::super::series::{Moment, rate};
 use super::super::measure::get;
+use super::super::series::{Moment, rate};
 use super::crowd::Shared;
 
 /// One second of a test.
