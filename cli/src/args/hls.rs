@@ -56,6 +56,9 @@ pub struct Push {
     /// Leave the stream without an end: players wait for its next publisher
     #[arg(long)]
     pub no_end: bool,
+    /// With --output json, also a line for each part: when it was sent, and when it was acknowledged
+    #[arg(long)]
+    pub acks: bool,
     /// Where clients connect, if not at the endpoint
     #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
     pub signal_url: Option<String>,

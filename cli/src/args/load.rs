@@ -1,11 +1,14 @@
-//! `load signaling`.
+//! `load signaling|hls`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
+use clap_complete::ArgValueCandidates;
 use mobz_runtime::config::duration;
 
 use super::room::RoomMode;
+use crate::complete;
 
 /// The most messages that may be on their way in one pair while throughput is measured.
 const WINDOW_MAX: i64 = 64;
@@ -15,6 +18,8 @@ const WINDOW_MAX: i64 = 64;
 pub enum Load {
     /// Many clients join rooms and send each other signals: latencies, throughput, memory
     Signaling(Box<Signaling>),
+    /// Many viewers watch an LL-HLS stream: delay of each part, stalls, CPU and memory
+    Hls(Box<Hls>),
     /// The bare relay that --floor measures against; prints its URL, ends with its stdin
     #[command(hide = true)]
     Relay,
@@ -70,6 +75,67 @@ pub struct Signaling {
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
     /// Where clients connect, if not at the endpoint
+    #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
+    pub signal_url: Option<String>,
+    /// Load a server that is not on this machine
+    #[arg(long)]
+    pub yes_remote: bool,
+}
+
+/// `load hls`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl load hls demo --viewers 1000 --publish video.mp4
+  mobzctl load hls demo --viewers 5000 --ramp 20s --duration 60s --output json
+  mobzctl load hls http://127.0.0.1:8080/live/master.m3u8 --viewers 1000 --clock parts.jsonl --pid 4711
+  mobzctl load hls demo --viewers 100 --saturate
+
+Each viewer does as a low-latency player does: multivariant and media playlist, initialization section,
+then blocking reloads with delta updates on one connection, and each part as it is listed on another.
+The delay of a part is measured from when its publisher sent it to a viewer's last byte: with --publish
+this tool publishes a file itself; --clock reads lines of JSON from whatever publishes: sentAt, ackedAt
+(RFC 3339), and msn with part, or digest (the first 16 hexadecimal digits of the SHA-1 of the payload of
+the part's mdat). Without either it is measured from capture, by the playlist's program date times.
+A viewer stalls when it falls behind by more than the playlist's PART-HOLD-BACK. Exit code 1 when
+anything was refused, lost or cut. Only servers on this machine, unless told --yes-remote.")]
+pub struct Hls {
+    /// A room, or the URL of a multivariant or media playlist of any LL-HLS server (http://)
+    #[arg(value_name = "ROOM|URL", add = ArgValueCandidates::new(complete::rooms))]
+    pub source: String,
+    /// How many viewers
+    #[arg(long, short = 'n', default_value_t = 100, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=50_000))]
+    pub viewers: u32,
+    /// How long it is measured once all viewers play
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = duration)]
+    pub duration: Duration,
+    /// Over how long the viewers come
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
+    pub ramp: Duration,
+    /// The rendition, where there are several: a piece of its path; the first otherwise
+    #[arg(long, value_name = "NAME")]
+    pub track: Option<String>,
+    /// Ask for hinted parts before they are listed
+    #[arg(long, conflicts_with = "saturate")]
+    pub hints: bool,
+    /// Speak HTTP/2 with prior knowledge: one connection for each viewer
+    #[arg(long)]
+    pub http2: bool,
+    /// Fetch the listed parts over and over, as fast as they come, on one connection for each viewer
+    #[arg(long)]
+    pub saturate: bool,
+    /// Publish this file to the room meanwhile
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "clock")]
+    pub publish: Option<PathBuf>,
+    /// How long one published part lasts, in milliseconds
+    #[arg(long, default_value_t = 333, value_name = "MS", requires = "publish", value_parser = clap::value_parser!(u32).range(50..=2000))]
+    pub part_ms: u32,
+    /// Read from this file, as it grows, when each part was published; - is stdin
+    #[arg(long, value_name = "FILE|-", value_hint = ValueHint::FilePath)]
+    pub clock: Option<PathBuf>,
+    /// The server's process, to measure its memory and CPU; known for the stack of this machine
+    #[arg(long, value_name = "PID")]
+    pub pid: Option<u32>,
+    /// Where the publisher connects, if not at the endpoint
     #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
     pub signal_url: Option<String>,
     /// Load a server that is not on this machine

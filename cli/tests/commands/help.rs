@@ -21,6 +21,8 @@ const COMMANDS: &[&[&str]] = &[
     &["hls", "push"],
     &["hls", "tail"],
     &["hls", "probe"],
+    &["load", "signaling"],
+    &["load", "hls"],
     &["token", "create"],
     &["signal"],
     &["events"],

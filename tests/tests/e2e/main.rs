@@ -8,6 +8,7 @@ mod errors;
 mod join;
 mod limits;
 mod load;
+mod load_hls;
 mod nodes;
 mod outage;
 mod p2m;

@@ -1,9 +1,9 @@
 //! `mobzctl hls …`.
 
-mod playlist;
+pub(in crate::commands) mod playlist;
 mod probe;
 mod push;
-mod tail;
+pub(in crate::commands) mod tail;
 
 use crate::args::hls::Hls;
 use crate::endpoint::Where;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 /// A media playlist.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Media {
+pub(in crate::commands) struct Media {
     /// `EXT-X-TARGETDURATION`, in seconds.
     pub target_duration: f64,
     /// Whether the server holds a request until what it asks for is there.
@@ -45,7 +45,7 @@ pub(super) struct Media {
 
 /// `EXT-X-SERVER-CONTROL` (§4.4.3.8); times in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Control {
+pub(in crate::commands) struct Control {
     /// The Skip Boundary.
     pub can_skip_until: Option<f64>,
     /// How far from the end to play.
@@ -56,7 +56,7 @@ pub(super) struct Control {
 
 /// `EXT-X-PRELOAD-HINT` (§4.4.5.3).
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Hint {
+pub(in crate::commands) struct Hint {
     /// `PART` or `MAP`.
     pub kind: String,
     /// As the playlist has it.
@@ -67,7 +67,7 @@ pub(super) struct Hint {
 
 /// `EXT-X-RENDITION-REPORT` (§4.4.5.4).
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Report {
+pub(in crate::commands) struct Report {
     /// As the playlist has it.
     pub uri: String,
     /// `LAST-MSN`.
@@ -78,17 +78,17 @@ pub(super) struct Report {
 
 impl Media {
     /// Whether it lists parts.
-    pub(super) fn has_parts(&self) -> bool {
+    pub(in crate::commands) fn has_parts(&self) -> bool {
         !self.open.is_empty() || self.segments.iter().any(|segment| !segment.parts.is_empty())
     }
 
     /// The listed segment of that number.
-    pub(super) fn segment(&self, msn: u64) -> Option<&Segment> {
+    pub(in crate::commands) fn segment(&self, msn: u64) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.msn == msn)
     }
 
     /// The parts of a segment, complete or not; none where they are not listed.
-    pub(super) fn parts(&self, msn: u64) -> &[Part] {
+    pub(in crate::commands) fn parts(&self, msn: u64) -> &[Part] {
         if msn == self.open_msn {
             return &self.open;
         }
@@ -96,12 +96,12 @@ impl Media {
     }
 
     /// The number of the last complete segment.
-    pub(super) fn last_msn(&self) -> Option<u64> {
+    pub(in crate::commands) fn last_msn(&self) -> Option<u64> {
         self.open_msn.checked_sub(1).filter(|last| *last >= self.sequence)
     }
 
     /// The last media there is: a segment, and the part of it where parts are listed.
-    pub(super) fn edge(&self) -> (u64, Option<u64>) {
+    pub(in crate::commands) fn edge(&self) -> (u64, Option<u64>) {
         if let Some(last) = self.open.len().checked_sub(1) {
             return (self.open_msn, Some(last as u64));
         }
@@ -111,13 +111,13 @@ impl Media {
     }
 
     /// When its last media was captured, by the program date times.
-    pub(super) fn edge_time(&self) -> Option<Timestamp> {
+    pub(in crate::commands) fn edge_time(&self) -> Option<Timestamp> {
         let open: f64 = self.open.iter().map(|part| part.duration).sum();
         self.open_time.and_then(|time| time.checked_add(span(open)).ok())
     }
 
     /// How long all of it is, in seconds: complete segments and open parts.
-    pub(super) fn duration(&self) -> f64 {
+    pub(in crate::commands) fn duration(&self) -> f64 {
         let complete: f64 = self.segments.iter().map(|segment| segment.duration).sum();
         complete + self.open.iter().map(|part| part.duration).sum::<f64>()
     }
@@ -125,7 +125,7 @@ impl Media {
 
 /// A complete segment.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Segment {
+pub(in crate::commands) struct Segment {
     /// Its media sequence number.
     pub msn: u64,
     /// In seconds.
@@ -146,7 +146,7 @@ pub(super) struct Segment {
 
 /// A part.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Part {
+pub(in crate::commands) struct Part {
     /// In seconds.
     pub duration: f64,
     /// Whether a decoder may start with it.
@@ -159,7 +159,7 @@ pub(super) struct Part {
 
 /// Where media is: a URI, perhaps a range of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Resource {
+pub(in crate::commands) struct Resource {
     /// As the playlist has it.
     pub uri: String,
     /// First byte and length.
@@ -167,7 +167,7 @@ pub(super) struct Resource {
 }
 
 /// The variants of a multivariant playlist, each a URI; `None` when it is none.
-pub(super) fn variants(text: &str) -> Option<Vec<String>> {
+pub(in crate::commands) fn variants(text: &str) -> Option<Vec<String>> {
     let mut lines = text.lines().map(str::trim);
     let mut uris = Vec::new();
     while let Some(line) = lines.next() {
@@ -185,7 +185,7 @@ pub(super) fn variants(text: &str) -> Option<Vec<String>> {
 }
 
 /// Reads a media playlist; the first line and the target duration must be there.
-pub(super) fn media(text: &str) -> Result<Media, String> {
+pub(in crate::commands) fn media(text: &str) -> Result<Media, String> {
     let mut lines = text.lines().map(str::trim);
     if lines.next() != Some("#EXTM3U") {
         return Err("the first line is not #EXTM3U".to_owned());
@@ -354,7 +354,7 @@ impl Reader {
 }
 
 /// Seconds as a span of time.
-pub(super) fn span(seconds: f64) -> jiff::SignedDuration {
+pub(in crate::commands) fn span(seconds: f64) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
@@ -367,7 +367,7 @@ fn number(name: &str, text: &str) -> Result<f64, String> {
 }
 
 /// An attribute list (§4.2): names with values, quotes taken off.
-pub(super) fn attributes(text: &str) -> BTreeMap<String, String> {
+pub(in crate::commands) fn attributes(text: &str) -> BTreeMap<String, String> {
     let mut list = BTreeMap::new();
     let mut rest = text;
     while let Some((name, value)) = rest.split_once('=') {

@@ -1,6 +1,11 @@
 //! `mobzctl load`.
 
+mod hls;
+mod limits;
+mod measure;
+mod process;
 mod relay;
+mod series;
 mod signaling;
 
 use std::future::Future;
@@ -8,15 +13,17 @@ use std::future::Future;
 use tokio::runtime::Builder;
 
 use crate::args::load::Load;
+use crate::commands::block_on;
 use crate::endpoint::Where;
 use crate::error::{Failure, Result, os};
 use crate::exit::Exit;
 use crate::output::Output;
 
-/// Runs a load test, on all cores.
+/// Runs a load test: clients that send on all cores, viewers on one, which leaves the rest to the server.
 pub fn run(verb: Load, place: &Where, output: &Output) -> Result<Exit> {
     match verb {
         Load::Signaling(args) => on_all_cores(signaling::run(*args, place, output)),
+        Load::Hls(args) => block_on(hls::run(*args, place, output)),
         Load::Relay => on_all_cores(relay::run(output)),
     }
 }

@@ -14,14 +14,14 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_
 
 use super::clock::Clock;
 use super::frames::{ENVELOPE_BYTES_MAX, Sent, frames};
-use super::report::Report;
+use super::report::{Acknowledged, Report};
 use super::source::Source;
 use crate::args::hls::Push;
 use crate::commands::interrupted;
 use crate::endpoint::Place;
 use crate::error::{Failure, Result};
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::wire::{Ending, Heard, Joining, Socket, refusal};
 
 /// How many data signals may be sent and not acknowledged; the source waits beyond it.
@@ -255,10 +255,7 @@ impl<'a> Publisher<'a> {
 
     fn hear(&mut self, value: &Value) -> Result<()> {
         match value["type"].as_str() {
-            Some("DataAck") => {
-                self.acknowledge(value);
-                Ok(())
-            }
+            Some("DataAck") => self.acknowledge(value),
             Some("Error") => self.refused(value),
             Some("Kick") if value["user"].is_null() => Err(Failure::refused(
                 format!("cannot go on publishing to room {}", self.args.room),
@@ -269,18 +266,24 @@ impl<'a> Publisher<'a> {
         }
     }
 
-    fn acknowledge(&mut self, ack: &Value) {
+    fn acknowledge(&mut self, ack: &Value) -> Result<()> {
         let re = ack["re"].as_str().unwrap_or_default();
-        let Some(index) = self.unacknowledged.iter().position(|sent| sent.id == re) else { return };
+        let Some(index) = self.unacknowledged.iter().position(|sent| sent.id == re) else { return Ok(()) };
         self.last_progress = Instant::now();
-        let Some(sent) = self.unacknowledged.remove(index) else { return };
+        let Some(sent) = self.unacknowledged.remove(index) else { return Ok(()) };
         if sent.is_part {
             let at = ack["msn"].as_u64().zip(ack["part"].as_u64());
-            self.report.acknowledged(sent.media.len(), sent.since.elapsed(), at);
+            let after = sent.since.elapsed();
+            self.report.acknowledged(sent.media.len(), after, at);
+            if let Some((msn, part)) = at.filter(|_| self.args.acks && self.output.format != Format::Table) {
+                let line = Acknowledged::now(msn, part, sent.media.len(), after);
+                self.output.object(&line, |_| String::new())?;
+            }
         }
         if let Some(warning) = ack["warning"].as_str() {
             self.output.detail(&format!("part {}.{}: {warning}", ack["msn"], ack["part"]));
         }
+        Ok(())
     }
 
     fn refused(&mut self, error: &Value) -> Result<()> {

@@ -43,6 +43,29 @@ struct Line {
     part: Option<u64>,
 }
 
+/// A part that the server has stored, told with `--acks`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Acknowledged {
+    state: &'static str,
+    msn: u64,
+    part: u64,
+    bytes: usize,
+    /// When its first byte was handed to the connection.
+    sent_at: String,
+    acked_at: String,
+}
+
+impl Acknowledged {
+    /// Acknowledged now, `after` it was sent.
+    pub(super) fn now(msn: u64, part: u64, bytes: usize, after: Duration) -> Self {
+        let now = jiff::Timestamp::now();
+        let sent = now.checked_sub(after).unwrap_or(now);
+        let (sent_at, acked_at) = (format!("{sent:.6}"), format!("{now:.6}"));
+        Self { state: "acknowledged", msn, part, bytes, sent_at, acked_at }
+    }
+}
+
 impl Report {
     /// Nothing sent yet.
     pub(super) fn new(output: &Output) -> Self {

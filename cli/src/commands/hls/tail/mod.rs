@@ -36,7 +36,7 @@ pub(super) async fn run(args: Tail, place: &Where, output: &Output) -> Result<Ex
 }
 
 async fn follow(args: &Tail, place: &Where, output: &Output) -> Result<Exit> {
-    let room = room(args, place).await?;
+    let room = room("tail", &args.source, place).await?;
     let (mut player, mut media) = open(args, room.as_ref(), output).await?;
     output.note(&format!("tailing {}", player.url()));
     let mut shown = Shown::begin(args, output, room.as_ref(), &media).await?;
@@ -64,7 +64,7 @@ async fn open(args: &Tail, room: Option<&(Endpoint, RoomId)>, output: &Output) -
     let mut told = false;
     loop {
         let found = async {
-            let url = find(args, room).await?;
+            let url = find("tail", &args.source, room).await?;
             let mut player = Player::open(url, args.track.as_ref().map(AsRef::as_ref)).await?;
             let media = player.reload(None).await?;
             Ok::<_, Failure>((player, media))
@@ -89,22 +89,30 @@ async fn open(args: &Tail, room: Option<&(Endpoint, RoomId)>, output: &Output) -
 }
 
 /// The room that was named, with the endpoint to ask about it; `None` for a URL.
-async fn room(args: &Tail, place: &Where) -> Result<Option<(Endpoint, RoomId)>> {
-    if args.source.contains("://") {
+pub(in crate::commands) async fn room(
+    verb: &str,
+    source: &str,
+    place: &Where,
+) -> Result<Option<(Endpoint, RoomId)>> {
+    if source.contains("://") {
         return Ok(None);
     }
-    let room = args.source.parse().map_err(|error: mobz_core::id::IdError| {
-        let what = format!("cannot tail {}", args.source);
+    let room = source.parse().map_err(|error: mobz_core::id::IdError| {
+        let what = format!("cannot {verb} {source}");
         Failure::usage(what, error.to_string(), "name a room or the URL of a playlist")
     })?;
     Ok(Some((Endpoint::open(place).await?, room)))
 }
 
 /// The URL that was named, or the room's playback URL.
-async fn find(args: &Tail, room: Option<&(Endpoint, RoomId)>) -> Result<Url> {
-    let what = format!("cannot tail {}", args.source);
+pub(in crate::commands) async fn find(
+    verb: &str,
+    source: &str,
+    room: Option<&(Endpoint, RoomId)>,
+) -> Result<Url> {
+    let what = format!("cannot {verb} {source}");
     let Some((endpoint, room)) = room else {
-        return args.source.parse().map_err(|error| {
+        return source.parse().map_err(|error| {
             Failure::usage(what, format!("it is no URL: {error}"), "name a room or the URL of a playlist")
         });
     };

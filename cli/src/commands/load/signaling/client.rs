@@ -16,8 +16,8 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 
+use super::super::measure::add;
 use super::crowd::{Order, Shared};
-use super::meter::add;
 
 /// How long connecting, and the answer to a Join, may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
@@ -243,7 +243,7 @@ impl Client {
             None => return Err("cut".to_owned()),
         };
         let Ok(heard) = serde_json::from_str::<Heard<'_>>(&text) else {
-            self.shared.meter.error("unreadable");
+            self.shared.meter.errors.count("unreadable");
             return Ok(());
         };
         match (heard.kind.as_ref(), heard.candidate, heard.video) {
@@ -253,7 +253,7 @@ impl Client {
                     self.relayed(took);
                 }
             }
-            ("Error", ..) => self.shared.meter.error(heard.code.unwrap_or_default()),
+            ("Error", ..) => self.shared.meter.errors.count(heard.code.unwrap_or_default()),
             _ => {}
         }
         Ok(())
@@ -274,7 +274,7 @@ impl Client {
                     self.owed += 1;
                 }
             }
-            _ => self.shared.meter.error("unreadable"),
+            _ => self.shared.meter.errors.count("unreadable"),
         }
     }
 
@@ -291,7 +291,7 @@ impl Client {
             }
         };
         if timeout(CLOSE_MAX, goodbye).await.is_err() {
-            self.shared.meter.error("close: no answer");
+            self.shared.meter.errors.count("close: no answer");
         }
         self.shared.gone();
     }

@@ -9,8 +9,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::super::measure::get;
 use super::client::{Client, Seat};
-use super::meter::{Meter, get};
+use super::meter::Meter;
 use crate::error::Result;
 
 /// How many clients may be connecting and joining at once; beyond it the rate is not kept.
@@ -75,7 +76,7 @@ impl Shared {
 
     /// A client could not connect.
     pub(super) fn failed<T>(&self, code: &str) -> Option<T> {
-        self.meter.error(code);
+        self.meter.errors.count(code);
         None
     }
 
@@ -168,7 +169,7 @@ impl Crowd {
         self.order(Order::Leave);
         let all = async { while self.clients.join_next().await.is_some() {} };
         if timeout(LEAVE_MAX, all).await.is_err() {
-            self.shared.meter.error("leave: no end");
+            self.shared.meter.errors.count("leave: no end");
         }
     }
 

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use super::process::Process;
+use super::super::process::Process;
 use crate::error::{Failure, Result, os};
 
 /// How long it may take to start.

@@ -1,17 +1,8 @@
 //! What is counted and timed while a crowd is at work.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
 
-use hdrhistogram::Histogram;
-use serde::Serialize;
-
-/// The longest time told apart, in microseconds; a longer one counts as this.
-const MICROS_MAX: u64 = 60_000_000;
-/// Significant digits of a percentile.
-const DIGITS: u8 = 3;
+use super::super::measure::{Errors, Timing};
 
 /// The counts and times of one crowd.
 #[derive(Debug, Default)]
@@ -30,119 +21,6 @@ pub(super) struct Meter {
     pub(super) join: Timing,
     /// From sending a message at the steady rate to receiving it.
     pub(super) relay: Timing,
-    errors: Mutex<BTreeMap<String, u64>>,
-}
-
-impl Meter {
-    /// Counts a failure under its code.
-    pub(super) fn error(&self, code: impl Into<String>) {
-        *lock(&self.errors).entry(code.into()).or_default() += 1;
-    }
-
-    /// Failures so far, by code.
-    pub(super) fn errors(&self) -> BTreeMap<String, u64> {
-        lock(&self.errors).clone()
-    }
-}
-
-/// Times of one kind: all of them, those of this second and those of this round.
-#[derive(Debug)]
-pub(super) struct Timing {
-    histograms: Mutex<[Histogram<u64>; 3]>,
-}
-
-const ALL: usize = 0;
-const SECOND: usize = 1;
-const ROUND: usize = 2;
-
-impl Default for Timing {
-    fn default() -> Self {
-        Self { histograms: Mutex::new([histogram(), histogram(), histogram()]) }
-    }
-}
-
-impl Timing {
-    pub(super) fn record(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).clamp(1, MICROS_MAX);
-        for histogram in lock(&self.histograms).iter_mut() {
-            histogram.saturating_record(micros);
-        }
-    }
-
-    /// All of them.
-    pub(super) fn all(&self) -> Percentiles {
-        Percentiles::of(&lock(&self.histograms)[ALL])
-    }
-
-    /// Those since the second before was taken.
-    pub(super) fn second(&self) -> Percentiles {
-        self.take(SECOND)
-    }
-
-    /// Those since the round before was taken.
-    pub(super) fn round(&self) -> Percentiles {
-        self.take(ROUND)
-    }
-
-    fn take(&self, which: usize) -> Percentiles {
-        let histogram = &mut lock(&self.histograms)[which];
-        let percentiles = Percentiles::of(histogram);
-        histogram.reset();
-        percentiles
-    }
-}
-
-/// Times in milliseconds.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Percentiles {
-    pub(super) count: u64,
-    pub(super) p50: f64,
-    pub(super) p90: f64,
-    pub(super) p99: f64,
-    pub(super) p999: f64,
-    pub(super) max: f64,
-}
-
-impl Percentiles {
-    pub(super) fn of(histogram: &Histogram<u64>) -> Self {
-        let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1000.0;
-        let count = histogram.len();
-        let max = histogram.max() as f64 / 1000.0;
-        Self { count, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max }
-    }
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, MICROS_MAX, DIGITS).unwrap_or_else(|_| unreachable!("constant bounds"))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Reads a counter.
-pub(super) fn get(counter: &AtomicU64) -> u64 {
-    counter.load(Ordering::Relaxed)
-}
-
-/// Adds one to a counter.
-pub(super) fn add(counter: &AtomicU64) {
-    counter.fetch_add(1, Ordering::Relaxed);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_times_of_a_second_are_taken_once_and_all_times_stay() {
-        let timing = Timing::default();
-        timing.record(Duration::from_millis(5));
-        timing.record(Duration::from_millis(10));
-        assert_eq!(timing.second().count, 2);
-        timing.record(Duration::from_secs(1000));
-        let (second, round, all) = (timing.second(), timing.round(), timing.all());
-        assert_eq!((second.count, round.count, all.count), (1, 3, 3));
-        assert!((9.9..10.1).contains(&all.p50) && all.max > 59_000.0, "{all:?}");
-    }
+    /// What went wrong, by code.
+    pub(super) errors: Errors,
 }

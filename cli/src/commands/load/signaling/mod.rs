@@ -5,9 +5,8 @@ mod crowd;
 mod floor;
 mod meter;
 mod plan;
-mod process;
 mod report;
-mod series;
+mod sample;
 
 use std::time::Duration;
 
@@ -21,17 +20,18 @@ use crate::endpoint::{Place, Where};
 use crate::error::{Failure, Result};
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::stack;
 use crate::wire::Joining;
 
+use super::limits::{allow_files, check_remote};
+use super::measure::get;
+use super::process::Process;
+use super::series::{Series, rate};
 use client::{JOIN_ID, Seat};
 use crowd::{Crowd, Order};
 use floor::Floor;
-use meter::get;
 use plan::Plan;
-use process::{Memory, Process};
-use report::{Measured, Report, Saturated, Steady};
-use series::Series;
+use report::{Measured, Memory, Report, Saturated, Steady};
+use sample::{Sample, sampler};
 
 /// How long all clients rest before memory is read.
 const REST: Duration = Duration::from_secs(3);
@@ -45,17 +45,13 @@ pub(super) async fn run(args: Signaling, place: &Where, output: &Output) -> Resu
     let plan = Plan::new(&args)?;
     let place = Place::find(place)?;
     let url = place.signal_url(args.signal_url.as_deref())?;
-    plan::check_remote(&url, args.yes_remote)?;
-    plan::allow_files(&args)?;
-    let process = args.pid.or_else(|| pid_of(url.as_str())).map(|pid| Process { pid });
-    if let Some(Process { pid }) = process.filter(|process| process.memory().is_none()) {
-        let why = format!("there is no process {pid} here that may be looked at");
-        return Err(Failure::not_found("cannot measure the server", why, "check --pid, or leave it out"));
-    }
+    check_remote(&url, args.yes_remote)?;
+    allow_files(u64::from(args.connections) * if args.floor { 2 } else { 1 }, "--connections")?;
+    let process = Process::find(args.pid, |stack| stack.signal == url.as_str())?;
     let floor = if args.floor { Some(Floor::start().await?) } else { None };
     let mut sides = vec![Side::new(url.to_string(), process, &plan, &args)];
     sides.extend(floor.as_ref().map(|floor| Side::new(floor.url.clone(), Some(floor.process), &plan, &args)));
-    let series = Series::start(sides[0].crowd.shared.clone(), output);
+    let series = Series::start(output, "connecting", sampler(sides[0].crowd.shared.clone()));
     let began = jiff::Timestamp::now();
     let mut test = Test { args: &args, plan: &plan, place: &place, sides, series };
     let interrupted = interrupted()?;
@@ -89,11 +85,6 @@ pub(super) async fn run(args: Signaling, place: &Where, output: &Output) -> Resu
     Ok(Exit::Done)
 }
 
-/// The process of the local stack that serves `url`.
-fn pid_of(url: &str) -> Option<u32> {
-    stack::living().into_iter().find(|stack| stack.signal == url).map(|stack| stack.pid)
-}
-
 /// A server under load, and what was measured of it.
 struct Side {
     crowd: Crowd,
@@ -107,7 +98,7 @@ struct Test<'a> {
     plan: &'a Plan,
     place: &'a Place,
     sides: Vec<Side>,
-    series: Series,
+    series: Series<Sample>,
 }
 
 impl Test<'_> {
@@ -182,7 +173,7 @@ impl Side {
         let (relays, begun) = (get(&meter.relays), Instant::now());
         self.crowd.order(Order::Steady { every });
         sleep(length).await;
-        let relays_per_second = series::rate(get(&meter.relays) - relays, begun.elapsed().as_secs_f64());
+        let relays_per_second = rate(get(&meter.relays) - relays, begun.elapsed().as_secs_f64());
         self.crowd.settle().await;
         self.measured.steady.push(Steady { relays_per_second, relay_ms: meter.relay.round() });
     }
@@ -198,7 +189,7 @@ impl Side {
         let used = used.zip(cpu()).map(|(before, after)| after.saturating_sub(before).as_secs_f64());
         self.crowd.settle().await;
         self.measured.saturated.push(Saturated {
-            relays_per_second: series::rate(relays, passed),
+            relays_per_second: rate(relays, passed),
             cpu_micros_per_relay: used.map(|used| used * 1e6 / relays.max(1) as f64),
         });
     }
@@ -209,7 +200,7 @@ impl Side {
         crowd.settle().await;
         measured.finished(&shared.meter, plan, whole);
         crowd.disperse().await;
-        measured.errors = shared.meter.errors();
+        measured.errors = shared.meter.errors.by_code();
         measured
     }
 }

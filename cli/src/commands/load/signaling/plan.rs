@@ -2,18 +2,13 @@
 
 use mobz_core::connection::RATE;
 use mobz_core::room::{M2M_VIEWERS_MAX, Mode};
-use reqwest::Url;
-use rustix::process::{Resource, getrlimit, setrlimit};
 
+use super::super::limits::WHAT;
 use crate::args::load::Signaling;
 use crate::error::{Failure, Result};
 
 /// How many clients share a room of many where nothing is said.
 const PEOPLE_A_ROOM: u32 = 10;
-/// Files a process has open beside its clients' sockets.
-const FILES_BESIDE: u64 = 64;
-
-const WHAT: &str = "cannot run this load test";
 
 /// Sizes that fit the mode.
 #[derive(Clone, Copy, Debug)]
@@ -56,42 +51,6 @@ impl Plan {
     }
 }
 
-/// Refuses a server that is not on this machine, unless that was asked for.
-pub(super) fn check_remote(url: &Url, yes: bool) -> Result<()> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if here || yes {
-        return Ok(());
-    }
-    Err(Failure::refused(
-        format!("did not load {host}"),
-        "it is not on this machine, and a load test harms whoever else uses it",
-        "add --yes-remote if it is yours",
-    ))
-}
-
-/// Lets this process, and those it starts, open as many files as the test needs.
-pub(super) fn allow_files(args: &Signaling) -> Result<()> {
-    let crowds = if args.floor { 2 } else { 1 };
-    let needed = u64::from(args.connections) * crowds + FILES_BESIDE;
-    let mut limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.unwrap_or(u64::MAX);
-    if limit.current.is_none_or(|current| current >= needed) {
-        return Ok(());
-    }
-    if most < needed {
-        let why = format!("it needs {needed} open files, and this process may have {most}");
-        return Err(Failure::refused(
-            WHAT,
-            why,
-            "raise the hard limit (ulimit -Hn), or use fewer --connections",
-        ));
-    }
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit)
-        .map_err(|error| Failure::failed(WHAT, error.to_string(), "raise the limit (ulimit -n)"))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
@@ -117,15 +76,5 @@ mod tests {
     fn more_than_the_server_takes_of_each_client_is_refused() {
         assert!(Plan::new(&args(&["--connections", "10", "--messages-per-second", "1800"])).is_ok());
         assert!(Plan::new(&args(&["--connections", "10", "--messages-per-second", "1801"])).is_err());
-    }
-
-    #[test]
-    fn another_machine_is_loaded_only_when_told() {
-        let remote: Url = "ws://192.0.2.1/signal".parse().unwrap();
-        assert!(check_remote(&remote, false).is_err());
-        assert!(check_remote(&remote, true).is_ok());
-        for here in ["ws://127.0.0.1:7880/signal", "ws://localhost/signal", "ws://[::1]:7880/signal"] {
-            assert!(check_remote(&here.parse().unwrap(), false).is_ok(), "{here}");
-        }
     }
 }

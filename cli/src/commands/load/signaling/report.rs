@@ -6,10 +6,11 @@ use std::time::Duration;
 use mobz_core::room::Mode;
 use serde::Serialize;
 
-use super::meter::{Meter, Percentiles, get};
+use super::super::measure::{Percentiles, get};
+use super::super::series::rate;
+use super::meter::Meter;
 use super::plan::Plan;
-use super::process::Memory;
-use super::series::{Sample, rate};
+use super::sample::Sample;
 use crate::args::load::Signaling;
 use crate::output::{Output, size};
 
@@ -51,6 +52,16 @@ pub(super) struct Measured {
     /// Rounds of pairs that answer each message with one.
     pub(super) saturated: Vec<Saturated>,
     pub(super) errors: BTreeMap<String, u64>,
+}
+
+/// The memory of a server with and without clients.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Memory {
+    pub(super) pid: u32,
+    pub(super) empty_bytes: u64,
+    pub(super) idle_bytes: u64,
+    pub(super) per_connection_bytes: u64,
 }
 
 /// One round at the steady rate.
@@ -95,7 +106,7 @@ impl Measured {
         (self.sent, self.received) = (get(&meter.sent), get(&meter.relays));
         let lost = self.sent.saturating_sub(self.received);
         if whole && plan.mode == Mode::P2p && lost > 0 {
-            (0..lost).for_each(|_| meter.error("lost"));
+            (0..lost).for_each(|_| meter.errors.count("lost"));
         }
     }
 

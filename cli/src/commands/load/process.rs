@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use crate::error::{Failure, Result};
+use crate::stack;
 
 /// Clock ticks a second in `/proc/<pid>/stat`: 100 on every Linux that tokio runs on.
 const TICKS_PER_SECOND: u64 = 100;
@@ -13,17 +14,22 @@ pub(super) struct Process {
     pub(super) pid: u32,
 }
 
-/// The memory of a server with and without clients.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Memory {
-    pub(super) pid: u32,
-    pub(super) empty_bytes: u64,
-    pub(super) idle_bytes: u64,
-    pub(super) per_connection_bytes: u64,
-}
-
 impl Process {
+    /// The process that was named, or the one of the local stack of which this is true.
+    ///
+    /// # Errors
+    ///
+    /// When the process that was named is not there, or may not be looked at.
+    pub(super) fn find(named: Option<u32>, is_of: impl Fn(&stack::Stack) -> bool) -> Result<Option<Self>> {
+        let known = || stack::living().into_iter().find(|stack| is_of(stack)).map(|stack| stack.pid);
+        let process = named.or_else(known).map(|pid| Self { pid });
+        if let Some(Self { pid }) = process.filter(|process| process.memory().is_none()) {
+            let why = format!("there is no process {pid} here that may be looked at");
+            return Err(Failure::not_found("cannot measure the server", why, "check --pid, or leave it out"));
+        }
+        Ok(process)
+    }
+
     /// Resident memory in bytes; `None` when there is no such process, or none that may be looked at.
     pub(super) fn memory(self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
