@@ -12,6 +12,7 @@ mod nodes;
 mod outage;
 mod p2m;
 mod publish;
+mod push;
 mod relay;
 mod resume;
 mod roles;
