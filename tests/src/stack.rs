@@ -28,6 +28,8 @@ pub struct Stack {
     pub demo: String,
     http: reqwest::Client,
 }
+/// How many ports from the first `mobzctl up` takes.
+const PORTS_OF_UP: u16 = 4;
 
 impl Stack {
     /// `mobzctl up` on free ports, in-memory store.
@@ -46,7 +48,11 @@ impl Stack {
         let mut up = mobzctl();
         up.args(["up", "--port-base", "0", "--munits", "0", "--output", "json"]).args(arguments);
         up.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let mut process = Process::start(&mut up);
+        Self::ready(&mut up)
+    }
+
+    fn ready(up: &mut Command) -> Self {
+        let mut process = Process::start(up);
         let line = process
             .line(SOON)
             .unwrap_or_else(|| panic!("mobzctl up ended without being ready; it logged:\n{}", process.log()));
@@ -80,25 +86,68 @@ impl Stack {
 
     /// `mobzctl launch signaling`, the daemon alone, as a container runs it.
     pub async fn signaling(redis: &str, flags: &[&str]) -> Self {
+        Self::launch("signaling", &[&["--redis", redis], flags].concat()).await
+    }
+
+    /// `mobzctl launch origin`, the daemon alone: its URL is `origin`.
+    pub async fn origin(redis: &str, flags: &[&str]) -> Self {
+        Self::launch("origin", &[&["--redis", redis], flags].concat()).await
+    }
+
+    async fn launch(daemon: &'static str, flags: &[&str]) -> Self {
         for _ in 0..PORT_ATTEMPTS_MAX {
-            let listen = format!("127.0.0.1:{}", free_port());
-            let mut command = mobzctl();
-            command.args(["launch", "signaling", "--listen", &listen, "--redis", redis]).args(flags);
-            let mut stack = Self {
-                process: Process::start(&mut command),
-                signal: format!("ws://{listen}/signal"),
-                control: format!("http://{listen}"),
-                origin: String::new(),
-                demo: String::new(),
-                http: http_client(),
-            };
+            let mut stack = Self::launch_at(daemon, &format!("127.0.0.1:{}", free_port()), flags);
             if stack.is_ready_or_ended().await {
                 return stack;
             }
             let log = stack.process.log();
-            assert!(log.contains("in use"), "mobzctl launch signaling ended before it was ready:\n{log}");
+            assert!(log.contains("in use"), "mobzctl launch {daemon} ended before it was ready:\n{log}");
         }
         panic!("no port was free in {PORT_ATTEMPTS_MAX} tries")
+    }
+
+    fn launch_at(daemon: &'static str, listen: &str, flags: &[&str]) -> Self {
+        let mut command = mobzctl();
+        command.args(["launch", daemon, "--listen", listen]).args(flags);
+        let is_origin = daemon == "origin";
+        let url = |scheme: &str, path: &str, is_its: bool| {
+            if is_its { format!("{scheme}://{listen}{path}") } else { String::new() }
+        };
+        Self {
+            process: Process::start(&mut command),
+            signal: url("ws", "/signal", !is_origin),
+            control: url("http", "", true),
+            origin: url("http", "", is_origin),
+            demo: String::new(),
+            http: http_client(),
+        }
+    }
+
+    /// Kills a daemon of [`Stack::signaling`], and starts it again on its port.
+    pub async fn killed_and_started_again(mut self, redis: &str, flags: &[&str]) -> Self {
+        let listen = self.control.trim_start_matches("http://").to_owned();
+        self.process.signal(Signal::KILL);
+        self.process.wait(SOON);
+        let mut stack = Self::launch_at("signaling", &listen, &[&["--redis", redis], flags].concat());
+        assert!(stack.is_ready_or_ended().await, "it did not come back:\n{}", stack.process.log());
+        stack
+    }
+
+    /// `mobzctl up` with its ports from one that was free a moment ago; → the stack, and that port.
+    pub fn up_on_ports_of_its_own() -> (Self, u16) {
+        let attempt = |_| {
+            let base = free_port();
+            let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+            (base..=base.checked_add(PORTS_OF_UP)?).all(is_free).then(|| (Self::up_on(base), base))
+        };
+        (0..PORT_ATTEMPTS_MAX).find_map(attempt).expect("some ports in a row are free")
+    }
+
+    /// `mobzctl up` with its ports from this one.
+    pub fn up_on(port: u16) -> Self {
+        Self::ready(
+            mobzctl().args(["up", "--munits", "0", "--output", "json", "--port-base"]).arg(port.to_string()),
+        )
     }
 
     /// A new connection that has not joined.

@@ -52,6 +52,21 @@ async fn a_piped_encoder_plays_in_hls_js() {
 }
 
 #[test]
+fn every_player_plays_and_goes_on_after_restarts() {
+    let server = Redis::start().unwrap();
+    let stack = Stack::up();
+    let (ctl, sample, redis) = (stack.mobzctl(), Media::file(), server.url());
+    let settings = [
+        ("MOBZ_CTL", ctl.get_program().to_str().unwrap()),
+        ("MOBZ_ENDPOINT", &stack.control),
+        ("MOBZ_ORIGIN", &stack.origin),
+        ("MOBZ_SAMPLE", sample.to_str().unwrap()),
+        ("MOBZ_REDIS_URL", &redis),
+    ];
+    spec("players", &settings);
+}
+
+#[test]
 fn a_browser_publishes_and_another_plays_in_sync() {
     let stack = Stack::up();
     spec("publish", &[("MOBZ_DEMO_URL", &stack.demo)]);

@@ -1,6 +1,7 @@
 //! `hls push|tail|probe`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueHint};
@@ -26,11 +27,13 @@ pub enum Hls {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   mobzctl hls push demo video.mp4 --loop
+  mobzctl hls push demo video.mp4 --renditions 720p,360p --parts 200ms
   ffmpeg -f lavfi -i testsrc2 -c:v libx264 -f mpegts - | mobzctl hls push demo -
 
 A file is encoded by ffmpeg to H.264 and AAC. On stdin a fragmented MP4 (each moof and mdat one
-part) goes as it is, anything else through ffmpeg. Ctrl-C ends the stream; a lost connection is
-resumed, and nothing is lost or sent twice.")]
+part) goes as it is, anything else through ffmpeg. Renditions are tracks of one room with the same
+keyframes, parts and sound, so that players switch between them without a gap. Ctrl-C ends the
+stream; a lost connection is resumed, and nothing is lost or sent twice.")]
 pub struct Push {
     /// The p2m room
     #[arg(add = ArgValueCandidates::new(complete::rooms))]
@@ -41,9 +44,15 @@ pub struct Push {
     /// Begin again at the end of the file, for ever
     #[arg(long = "loop")]
     pub repeat: bool,
-    /// How long one part lasts, in milliseconds
-    #[arg(long, default_value_t = 333, value_name = "MS", value_parser = clap::value_parser!(u32).range(50..=2000))]
-    pub part_ms: u32,
+    /// How long one part lasts; `on` is 333ms, `off` sends whole segments (plain HLS)
+    #[arg(long, default_value = "on", value_name = "on|off|TIME")]
+    pub parts: Parts,
+    /// The older spelling of `--parts`, in milliseconds
+    #[arg(long, hide = true, conflicts_with = "parts", value_name = "MS", value_parser = clap::value_parser!(u32).range(50..=2000))]
+    pub part_ms: Option<u32>,
+    /// Encode pictures of these heights, one track each, named as written here
+    #[arg(long, value_name = "720p,360p", value_delimiter = ',', conflicts_with = "track")]
+    pub renditions: Vec<Rendition>,
     /// The track's name
     #[arg(long, default_value = "main")]
     pub track: TrackId,
@@ -62,6 +71,77 @@ pub struct Push {
     /// Where clients connect, if not at the endpoint
     #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
     pub signal_url: Option<String>,
+}
+
+impl Push {
+    /// How long a part lasts, in milliseconds; `None` for whole segments.
+    pub fn part_millis(&self) -> Option<u32> {
+        self.part_ms.or(match self.parts {
+            Parts::On => Some(PART_MILLIS_DEFAULT),
+            Parts::Off => None,
+            Parts::Lasting(millis) => Some(millis),
+        })
+    }
+}
+
+/// How long a part lasts where nobody says, in milliseconds.
+const PART_MILLIS_DEFAULT: u32 = 333;
+/// The shortest and the longest part, in milliseconds.
+const PART_MILLIS: std::ops::RangeInclusive<u32> = 50..=2000;
+/// The lowest and the highest picture of a rendition, in lines.
+const RENDITION_LINES: std::ops::RangeInclusive<u32> = 90..=2160;
+
+/// Whether media is sent in parts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parts {
+    /// In parts of the usual length.
+    On,
+    /// In whole segments.
+    Off,
+    /// In parts of so many milliseconds.
+    Lasting(u32),
+}
+
+impl FromStr for Parts {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            text => {
+                let millis = duration(text).ok().and_then(|time| u32::try_from(time.as_millis()).ok());
+                let millis = millis.filter(|millis| PART_MILLIS.contains(millis)).ok_or_else(|| {
+                    format!("on, off, or a time from {}ms to {}ms", PART_MILLIS.start(), PART_MILLIS.end())
+                })?;
+                Ok(Self::Lasting(millis))
+            }
+        }
+    }
+}
+
+/// A rendition to encode: `720p`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendition {
+    /// The track's name: as it was written.
+    pub track: TrackId,
+    /// The picture's height in lines, even.
+    pub height: u32,
+}
+
+impl FromStr for Rendition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let why = || {
+            let (least, most) = (RENDITION_LINES.start(), RENDITION_LINES.end());
+            format!("an even height from {least}p to {most}p, as in 720p")
+        };
+        let height = text.strip_suffix('p').and_then(|height| height.parse().ok());
+        let is_fit = |height: &u32| RENDITION_LINES.contains(height) && height.is_multiple_of(2);
+        let height = height.filter(is_fit).ok_or_else(why)?;
+        Ok(Self { track: text.parse().map_err(|_| why())?, height })
+    }
 }
 
 /// `hls tail`.
@@ -115,4 +195,29 @@ pub struct Probe {
     /// How long to look
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = duration)]
     pub duration: Duration,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_on_off_or_a_time_within_limits() {
+        assert_eq!("on".parse(), Ok(Parts::On));
+        assert_eq!("off".parse(), Ok(Parts::Off));
+        assert_eq!("200ms".parse(), Ok(Parts::Lasting(200)));
+        assert_eq!("1s".parse(), Ok(Parts::Lasting(1000)));
+        for text in ["", "yes", "10ms", "3s", "200"] {
+            assert!(text.parse::<Parts>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_rendition_is_an_even_height_with_a_p() {
+        let rendition: Rendition = "720p".parse().unwrap();
+        assert_eq!((rendition.track.as_ref(), rendition.height), ("720p", 720));
+        for text in ["720", "p", "721p", "10p", "9000p", "-2p"] {
+            assert!(text.parse::<Rendition>().is_err(), "{text}");
+        }
+    }
 }

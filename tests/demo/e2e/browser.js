@@ -70,6 +70,20 @@ export class Browser {
    * @param {{ width: number, height: number }} [viewport]
    */
   async open(name, path, query = {}, viewport = { width: 1280, height: 800 }) {
+    const page = await this.#newPage(name, viewport);
+    const pairs = Object.entries(query).flatMap(([key, values]) => [values].flat().map((value) => [key, value]));
+    await page.goto(`${demoUrl()}${path}?${new URLSearchParams(pairs)}`);
+    return page;
+  }
+
+  /** Opens a page without anything on it, for a player; of this machine's, or the browser lets it reach no server here. */
+  async blank(name, server, viewport = { width: 640, height: 360 }) {
+    const page = await this.#newPage(name, viewport);
+    await page.goto(new URL('/healthz', server).href);
+    return page;
+  }
+
+  async #newPage(name, viewport) {
     const context = await this.#chromium.newContext({ viewport });
     const page = await context.newPage();
     const lines = [];
@@ -84,8 +98,6 @@ export class Browser {
       socket.on('close', () => keep('socket closed'));
     });
     this.#pages.push({ name, page, lines });
-    const pairs = Object.entries(query).flatMap(([key, values]) => [values].flat().map((value) => [key, value]));
-    await page.goto(`${demoUrl()}${path}?${new URLSearchParams(pairs)}`);
     return page;
   }
 

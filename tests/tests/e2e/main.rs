@@ -12,11 +12,14 @@ mod load_hls;
 mod nodes;
 mod outage;
 mod p2m;
+mod playlists;
 mod publish;
+mod push;
 mod relay;
 mod resume;
 mod roles;
 mod shutdown;
+mod stream;
 mod tokens;
 mod up;
 

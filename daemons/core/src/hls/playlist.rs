@@ -9,6 +9,9 @@ use crate::id::TrackId;
 pub const SKIP_BOUNDARY_TARGETS: u64 = 6;
 /// For how many target durations before its end a playlist lists parts (§6.2.2).
 pub const PARTS_LISTED_TARGETS: u64 = 3;
+/// Of how many complete segments it lists parts at most: with the one to come that is three, and three of
+/// these are no longer than three target durations, however exact anybody adds up.
+const PARTS_LISTED_SEGMENTS: usize = 2;
 
 /// Which of a playlist's two forms is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,7 +106,8 @@ impl fmt::Display for MediaPlaylist<'_> {
         if skipped > 0 {
             writeln!(f, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
-        let without_parts = self.beyond(PARTS_LISTED_TARGETS);
+        let older = track.segments.len().saturating_sub(PARTS_LISTED_SEGMENTS);
+        let without_parts = self.beyond(PARTS_LISTED_TARGETS).max(older);
         // A delta update's reader knows the map of what it skips.
         let mut map = skipped.checked_sub(1).and_then(|last| track.segments.get(last)).map(|last| last.init);
         for (place, segment) in track.segments.iter().enumerate().skip(skipped) {
@@ -257,8 +261,8 @@ mod tests {
         let playlist = text(&stream(40), Extent::Full);
         assert_eq!(playlist.matches("#EXTINF").count(), 10);
         let parts: Vec<_> = playlist.lines().filter(|line| line.starts_with("#EXT-X-PART:")).collect();
-        assert_eq!(parts.len(), 12, "{playlist}");
-        assert!(parts[0].contains("\"7.0.m4s\""), "{playlist}");
+        assert_eq!(parts.len(), 8, "{playlist}");
+        assert!(parts[0].contains("\"8.0.m4s\""), "{playlist}");
     }
 
     #[test]

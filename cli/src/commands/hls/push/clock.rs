@@ -2,45 +2,86 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// How far ahead of its own timeline unpaced media may be sent.
 const AHEAD_MAX: Duration = Duration::from_millis(500);
 /// How late a part may be before the capture times are set anew: the media paused.
 const CLOCK_SLIP_MAX: Duration = Duration::from_secs(2);
 
-/// When media was taken, and when unpaced media may be sent.
-#[derive(Debug, Default)]
+/// When media was taken, and when unpaced media may be sent. Tracks of one stream share a clock, so that
+/// the same moment has the same date in each (draft-pantos-hls-rfc8216bis-22 §6.2.4).
+#[derive(Debug)]
 pub(super) struct Clock {
     /// When the media's timeline began, by both clocks.
     began: Option<(Instant, jiff::Timestamp)>,
-    /// How much media there was.
-    media: Duration,
+    /// How much media there was of each track.
+    media: Vec<Duration>,
+    /// How much later than usual parts may be without a pause of the media: they waited here.
+    excused: Duration,
 }
 
 impl Clock {
+    /// A clock of so many tracks.
+    pub(super) fn new(tracks: usize) -> Self {
+        Self { began: None, media: vec![Duration::ZERO; tracks], excused: Duration::ZERO }
+    }
+
+    /// A track's media begins anew, and the whole timeline with it.
+    pub(super) fn restart(&mut self, track: usize) {
+        if self.media[track] > Duration::ZERO {
+            *self = Self::new(self.media.len());
+        }
+    }
+
+    /// Parts had to wait here for so long: that they are late is no pause of the media.
+    pub(super) fn excuse(&mut self, waited: Duration) {
+        self.excused += waited;
+    }
+
     /// When the first frame of a part that has just arrived was taken, in milliseconds since the epoch,
     /// and how late it arrived. The earliest part so far, by its place in the media, is taken to have
     /// arrived with its last frame; the others follow the media's timeline and not the jitter.
-    pub(super) fn captured(&mut self, part: Duration) -> (u64, Duration) {
+    pub(super) fn captured(&mut self, track: usize, part: Duration) -> (u64, Duration) {
         let now = Instant::now();
-        let ends = self.media + part;
+        let begins = self.media[track];
+        let ends = begins + part;
         let late = self.began.and_then(|(began, _)| now.checked_duration_since(began + ends));
-        let late = late.filter(|late| *late <= CLOCK_SLIP_MAX).unwrap_or_else(|| {
+        if late.is_some_and(|late| late <= CLOCK_SLIP_MAX) {
+            self.excused = Duration::ZERO;
+        }
+        let slip_max = CLOCK_SLIP_MAX + self.excused;
+        let late = late.filter(|late| *late <= slip_max).unwrap_or_else(|| {
             let wall = jiff::Timestamp::now().checked_sub(ends).unwrap_or_default();
             self.began = Some((now.checked_sub(ends).unwrap_or(now), wall));
             Duration::ZERO
         });
-        let captured = self.began.and_then(|(_, wall)| wall.checked_add(self.media).ok()).unwrap_or_default();
-        self.media = ends;
+        let captured = self.began.and_then(|(_, wall)| wall.checked_add(begins).ok()).unwrap_or_default();
+        self.media[track] = ends;
         (u64::try_from(captured.as_millisecond()).unwrap_or(0), late)
     }
 
     /// When the next part may be sent, where the source does not pace itself.
     pub(super) fn next_send(&self, is_paced: bool) -> Option<Instant> {
         let (began, _) = self.began.filter(|_| !is_paced)?;
-        (began + self.media).checked_sub(AHEAD_MAX)
+        (began + self.media.iter().max().copied()?).checked_sub(AHEAD_MAX)
     }
+}
+
+/// A moment, or never.
+pub(super) async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Something that may begin at a moment.
+pub(super) async fn after<T>(moment: Option<Instant>, what: impl Future<Output = T>) -> T {
+    if let Some(moment) = moment {
+        sleep_until(moment).await;
+    }
+    what.await
 }
 
 #[cfg(test)]
@@ -49,13 +90,21 @@ mod tests {
 
     #[tokio::test]
     async fn capture_times_follow_the_media_and_not_the_jitter() {
-        let mut clock = Clock::default();
-        let (first, _) = clock.captured(Duration::from_millis(300));
+        let mut clock = Clock::new(1);
+        let (first, _) = clock.captured(0, Duration::from_millis(300));
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let (second, late) = clock.captured(Duration::from_millis(300));
+        let (second, late) = clock.captured(0, Duration::from_millis(300));
         assert_eq!(second - first, 300);
         assert!(late >= Duration::from_millis(200), "{late:?}");
         assert!(clock.next_send(true).is_none());
         assert!(clock.next_send(false).is_some());
+    }
+
+    #[test]
+    fn the_same_moment_has_the_same_date_in_every_track() {
+        let mut clock = Clock::new(2);
+        let part = Duration::from_millis(300);
+        let (high, low) = (clock.captured(0, part).0, clock.captured(1, part).0);
+        assert!(high.abs_diff(low) <= 1, "{high} and {low}");
     }
 }

@@ -10,10 +10,23 @@ pub(super) const ENVELOPE_BYTES_MAX: usize = 1024;
 /// A data signal on its way.
 pub(super) struct Sent {
     pub(super) id: String,
+    /// The place of its track.
+    pub(super) track: usize,
+    pub(super) kind: Kind,
     pub(super) fields: Value,
     pub(super) media: Bytes,
     pub(super) since: Instant,
-    pub(super) is_part: bool,
+}
+
+/// What a data signal carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What media needs to be read.
+    Init,
+    /// A part or a segment.
+    Media,
+    /// Nothing: it ends the stream.
+    End,
 }
 
 /// A data signal as binary frames of at most `frame_max` bytes (PROTOCOL.md §5).
@@ -47,10 +60,11 @@ mod tests {
     fn sent(bytes: usize) -> Sent {
         Sent {
             id: "0.1".into(),
+            track: 0,
+            kind: Kind::Media,
             fields: json!({"type": "Data", "kind": "part", "track": "main"}),
             media: (0..bytes).map(|byte| u8::try_from(byte % 251).unwrap()).collect::<Vec<_>>().into(),
             since: Instant::now(),
-            is_part: true,
         }
     }
 

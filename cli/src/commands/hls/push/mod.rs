@@ -3,6 +3,7 @@
 mod clock;
 mod encoder;
 mod frames;
+mod joiner;
 mod publisher;
 mod report;
 mod source;

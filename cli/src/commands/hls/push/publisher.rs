@@ -5,15 +5,19 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mobz_core::hls::data::MediaType;
 use mobz_core::hls::fmp4::{MediaTrack, read_fragment, read_init};
 use mobz_core::hls::split::Piece;
+use mobz_core::id::TrackId;
 use mobz_core::room::Mode;
 use reqwest::Url;
 use serde_json::{Value, json};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
-use super::clock::Clock;
-use super::frames::{ENVELOPE_BYTES_MAX, Sent, frames};
+use super::clock::{Clock, after, at};
+use super::encoder;
+use super::frames::{ENVELOPE_BYTES_MAX, Kind, Sent, frames};
+use super::joiner::Joiner;
 use super::report::{Acknowledged, Report};
 use super::source::Source;
 use crate::args::hls::Push;
@@ -24,7 +28,7 @@ use crate::exit::Exit;
 use crate::output::{Format, Output};
 use crate::wire::{Ending, Heard, Joining, Socket, refusal};
 
-/// How many data signals may be sent and not acknowledged; the source waits beyond it.
+/// How many data signals of each track may be sent and not acknowledged; the source waits beyond it.
 const UNACKNOWLEDGED_MAX: usize = 16;
 /// How long a lost connection is tried to be made again before the push ends with exit code 6.
 const RECONNECT_FOR: Duration = Duration::from_secs(60);
@@ -49,7 +53,7 @@ pub(super) async fn publish(
     mut source: Source,
     output: &Output,
 ) -> Result<()> {
-    let mut publisher = Publisher::start(args, place, url, source.part_target, output).await?;
+    let mut publisher = Publisher::start(args, place, url, &source, output).await?;
     let done = publisher.run(&mut source).await;
     // Dropping the source ends the encoder.
     drop(source);
@@ -70,6 +74,7 @@ struct Publisher<'a> {
     url: Url,
     output: &'a Output,
     part_target: Option<f64>,
+    lanes: Vec<Lane>,
     socket: Socket,
     is_joined: bool,
     resume: String,
@@ -83,10 +88,27 @@ struct Publisher<'a> {
     /// Part of every id: replies to what was sent before the last loss are told from later ones.
     generation: u64,
     next: u64,
-    init: Option<(Value, Bytes)>,
-    tracks: Vec<MediaTrack>,
     clock: Clock,
     report: Report,
+}
+
+/// One track on its way.
+struct Lane {
+    track: TrackId,
+    init: Option<(Value, Bytes)>,
+    /// What the init says of the media.
+    media: Vec<MediaTrack>,
+    /// Puts parts together where whole segments are sent.
+    joiner: Option<Joiner>,
+}
+
+impl Lane {
+    /// Whether a fragment has sound alone, and the track has pictures: an input whose sound is longer ends so.
+    fn is_sound_without_picture(&self, bytes: &[u8]) -> bool {
+        let is_sound = |track: &&MediaTrack| track.media_type == Some(MediaType::Audio);
+        let sound: Vec<_> = self.media.iter().filter(is_sound).cloned().collect();
+        sound.len() < self.media.len() && read_fragment(&sound, bytes).is_ok()
+    }
 }
 
 impl<'a> Publisher<'a> {
@@ -94,16 +116,24 @@ impl<'a> Publisher<'a> {
         args: &'a Push,
         place: &'a Place,
         url: Url,
-        part_target: Option<f64>,
+        source: &Source,
         output: &'a Output,
     ) -> Result<Self> {
+        let is_whole = args.part_millis().is_none();
+        let lane = |track: &TrackId| Lane {
+            track: track.clone(),
+            init: None,
+            media: Vec::new(),
+            joiner: is_whole.then(Joiner::default),
+        };
         let socket = Socket::connect(&url).await?;
         let mut publisher = Self {
             args,
             place,
             url,
             output,
-            part_target,
+            part_target: source.part_target,
+            lanes: source.tracks.iter().map(lane).collect(),
             socket,
             is_joined: false,
             resume: String::new(),
@@ -114,9 +144,7 @@ impl<'a> Publisher<'a> {
             last_progress: Instant::now(),
             generation: 0,
             next: 0,
-            init: None,
-            tracks: Vec::new(),
-            clock: Clock::default(),
+            clock: Clock::new(source.tracks.len()),
             report: Report::new(output),
         };
         let ack = publisher.join(false).await?;
@@ -135,7 +163,8 @@ impl<'a> Publisher<'a> {
         shows.tick().await;
         let until = self.args.duration.map(|duration| Instant::now() + duration);
         loop {
-            let may_send = self.unacknowledged.len() < UNACKNOWLEDGED_MAX && self.retry_at.is_none();
+            let may_send =
+                self.unacknowledged.len() < UNACKNOWLEDGED_MAX * self.lanes.len() && self.retry_at.is_none();
             let wait_until = self.clock.next_send(source.is_paced);
             let done = tokio::select! {
                 () = &mut interrupted => return Ok(()),
@@ -154,8 +183,15 @@ impl<'a> Publisher<'a> {
                     Ok(())
                 }
                 piece = after(wait_until, source.pieces.recv()), if may_send => match piece {
-                    Some(piece) => self.take(piece?).await?,
-                    None => return Ok(()),
+                    Some(piece) => {
+                        let (lane, piece) = piece?;
+                        self.take(lane, piece).await?
+                    }
+                    None => {
+                        // A connection that is lost now is told of at the end: the last is not acknowledged.
+                        let _ = self.flush_all().await;
+                        return Ok(());
+                    }
                 },
             };
             if let Err(ending) = done {
@@ -169,10 +205,12 @@ impl<'a> Publisher<'a> {
 
     /// Ends the stream, waits for what is outstanding, and leaves.
     async fn end(mut self) -> Result<()> {
-        if !self.args.no_end && self.init.is_some() {
-            let fields = json!({"type": "Data", "kind": "end", "track": self.args.track});
+        // The end of one track is the end of the stream.
+        let begun = self.lanes.iter().position(|lane| lane.init.is_some());
+        if let Some(lane) = begun.filter(|_| !self.args.no_end) {
+            let fields = json!({"type": "Data", "kind": "end", "track": self.lanes[lane].track});
             // A connection that is lost now is told of below: the end is not acknowledged.
-            let _ = self.send(fields, Bytes::new(), false).await;
+            let _ = self.send(lane, Kind::End, fields, Bytes::new()).await;
         }
         let deadline = Instant::now() + END_TIMEOUT;
         while !self.unacknowledged.is_empty() {
@@ -198,38 +236,91 @@ impl<'a> Publisher<'a> {
         Ok(())
     }
 
-    async fn take(&mut self, piece: Piece) -> Result<std::result::Result<(), Ending>> {
+    async fn take(&mut self, lane: usize, piece: Piece) -> Result<std::result::Result<(), Ending>> {
         let unreadable = |error: mobz_core::hls::fmp4::Fmp4Error| {
             Failure::failed("cannot publish the media", error.to_string(), "check the encoder's output")
         };
         match piece {
             Piece::Init(bytes) => {
-                self.tracks = read_init(&bytes).map_err(unreadable)?.tracks;
-                self.clock = Clock::default();
-                let mut fields = json!({"type": "Data", "kind": "init", "track": self.args.track});
-                if let Some(target) = self.part_target {
-                    fields["partTarget"] = target.into();
+                let init = read_init(&bytes).map_err(unreadable)?;
+                if let Err(ending) = self.flush(lane).await {
+                    return Ok(Err(ending));
                 }
-                self.init = Some((fields.clone(), bytes.clone()));
-                Ok(self.send(fields, bytes, false).await)
+                self.clock.restart(lane);
+                let mut fields = json!({"type": "Data", "kind": "init", "track": self.lanes[lane].track});
+                if let Some(target) = self.part_target {
+                    let is_sound = init.media_type == MediaType::Audio;
+                    fields["partTarget"] =
+                        if is_sound { encoder::sound_target(target) } else { target }.into();
+                }
+                self.lanes[lane].media = init.tracks;
+                self.lanes[lane].init = Some((fields.clone(), bytes.clone()));
+                Ok(self.send(lane, Kind::Init, fields, bytes).await)
             }
             Piece::Part(bytes) => {
-                let fragment = read_fragment(&self.tracks, &bytes).map_err(unreadable)?;
+                let fragment = match read_fragment(&self.lanes[lane].media, &bytes) {
+                    Ok(fragment) => fragment,
+                    Err(_) if self.lanes[lane].is_sound_without_picture(&bytes) => {
+                        self.output.detail("left out sound that goes on without a picture");
+                        return Ok(Ok(()));
+                    }
+                    Err(error) => return Err(unreadable(error)),
+                };
                 let media = Duration::from_micros(fragment.duration);
-                let (captured, late) = self.clock.captured(media);
-                let fields = json!({
-                    "type": "Data", "kind": "part", "track": self.args.track, "programDateTime": captured,
-                });
-                self.report.sent(media, late);
-                Ok(self.send(fields, bytes, true).await)
+                let (captured, late) = self.clock.captured(lane, media);
+                if lane == 0 {
+                    self.report.sent(media, late);
+                }
+                let Some(joiner) = &mut self.lanes[lane].joiner else {
+                    return Ok(self.send_media(lane, "part", captured, bytes).await);
+                };
+                for (begun, whole) in joiner.add(captured, &fragment, bytes) {
+                    if let Err(ending) = self.send_media(lane, "segment", begun, whole).await {
+                        return Ok(Err(ending));
+                    }
+                }
+                Ok(Ok(()))
             }
         }
     }
 
-    async fn send(&mut self, fields: Value, media: Bytes, is_part: bool) -> std::result::Result<(), Ending> {
+    /// Sends what is left of a segment under way.
+    async fn flush(&mut self, lane: usize) -> std::result::Result<(), Ending> {
+        match self.lanes[lane].joiner.as_mut().and_then(Joiner::end) {
+            Some((begun, whole)) => self.send_media(lane, "segment", begun, whole).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn flush_all(&mut self) -> std::result::Result<(), Ending> {
+        for lane in 0..self.lanes.len() {
+            self.flush(lane).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_media(
+        &mut self,
+        lane: usize,
+        kind: &str,
+        captured: u64,
+        media: Bytes,
+    ) -> std::result::Result<(), Ending> {
+        let track = &self.lanes[lane].track;
+        let fields = json!({"type": "Data", "kind": kind, "track": track, "programDateTime": captured});
+        self.send(lane, Kind::Media, fields, media).await
+    }
+
+    async fn send(
+        &mut self,
+        track: usize,
+        kind: Kind,
+        fields: Value,
+        media: Bytes,
+    ) -> std::result::Result<(), Ending> {
         let id = format!("{}.{}", self.generation, self.next);
         self.next += 1;
-        let sent = Sent { id, fields, media, since: Instant::now(), is_part };
+        let sent = Sent { id, track, kind, fields, media, since: Instant::now() };
         let frames = frames(&sent, self.frame_max);
         self.unacknowledged.push_back(sent);
         for frame in frames {
@@ -245,7 +336,7 @@ impl<'a> Publisher<'a> {
         let outstanding = std::mem::take(&mut self.unacknowledged);
         let mut left = outstanding.into_iter();
         while let Some(sent) = left.next() {
-            if let Err(ending) = self.send(sent.fields, sent.media, sent.is_part).await {
+            if let Err(ending) = self.send(sent.track, sent.kind, sent.fields, sent.media).await {
                 self.unacknowledged.extend(left);
                 return Err(ending);
             }
@@ -271,17 +362,18 @@ impl<'a> Publisher<'a> {
         let Some(index) = self.unacknowledged.iter().position(|sent| sent.id == re) else { return Ok(()) };
         self.last_progress = Instant::now();
         let Some(sent) = self.unacknowledged.remove(index) else { return Ok(()) };
-        if sent.is_part {
-            let at = ack["msn"].as_u64().zip(ack["part"].as_u64());
+        if sent.kind == Kind::Media {
+            let at = ack["msn"].as_u64().filter(|_| sent.track == 0).map(|msn| (msn, ack["part"].as_u64()));
             let after = sent.since.elapsed();
             self.report.acknowledged(sent.media.len(), after, at);
-            if let Some((msn, part)) = at.filter(|_| self.args.acks && self.output.format != Format::Table) {
+            if let Some((msn, Some(part))) = at.filter(|_| self.args.acks && self.output.format != Format::Table) {
                 let line = Acknowledged::now(msn, part, sent.media.len(), after);
                 self.output.object(&line, |_| String::new())?;
             }
         }
         if let Some(warning) = ack["warning"].as_str() {
-            self.output.detail(&format!("part {}.{}: {warning}", ack["msn"], ack["part"]));
+            let track = &self.lanes[sent.track].track;
+            self.output.detail(&format!("part {}.{} of {track}: {warning}", ack["msn"], ack["part"]));
         }
         Ok(())
     }
@@ -361,11 +453,15 @@ impl<'a> Publisher<'a> {
         }
         self.report.note(self.output, &format!("{}; connecting again", ending.failure("").why()));
         self.report.show(self.output, "reconnecting")?;
-        let deadline = Instant::now() + RECONNECT_FOR;
+        let lost = Instant::now();
+        let deadline = lost + RECONNECT_FOR;
         let mut resume = true;
         loop {
             let failure = match self.come_back(resume).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.clock.excuse(lost.elapsed());
+                    return Ok(());
+                }
                 Err(failure) => failure,
             };
             match failure.exit() {
@@ -390,39 +486,25 @@ impl<'a> Publisher<'a> {
         self.is_joined = false;
         self.socket = Socket::connect(&self.url).await?;
         self.join(resume).await?;
-        if !resume && let Some((fields, media)) = &self.init {
-            // A new stay begins with the init; one that is outstanding is in its place already.
-            let is_first = self.unacknowledged.front().is_some_and(|sent| !sent.is_part);
-            if !is_first {
-                let (fields, media) = (fields.clone(), media.clone());
-                let id = String::new();
-                self.unacknowledged.push_front(Sent {
-                    id,
-                    fields,
-                    media,
-                    since: Instant::now(),
-                    is_part: false,
-                });
+        if !resume {
+            // A new stay begins with the inits; one that is outstanding is in its place already.
+            for lane in (0..self.lanes.len()).rev() {
+                let first = self.unacknowledged.iter().find(|sent| sent.track == lane);
+                let Some((fields, media)) = self.lanes[lane].init.clone() else { continue };
+                if first.is_none_or(|sent| sent.kind != Kind::Init) {
+                    self.unacknowledged.push_front(Sent {
+                        id: String::new(),
+                        track: lane,
+                        kind: Kind::Init,
+                        fields,
+                        media,
+                        since: Instant::now(),
+                    });
+                }
             }
         }
         self.send_again().await.map_err(|ending| ending.failure("cannot send what was not acknowledged"))?;
         self.report.note(self.output, if resume { "resumed" } else { "joined anew" });
         Ok(())
     }
-}
-
-/// A moment, or never.
-async fn at(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Something that may begin at a moment.
-async fn after<T>(moment: Option<Instant>, what: impl Future<Output = T>) -> T {
-    if let Some(moment) = moment {
-        sleep_until(moment).await;
-    }
-    what.await
 }

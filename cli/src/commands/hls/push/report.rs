@@ -24,7 +24,7 @@ pub(super) struct Report {
     bytes: u64,
     media: Duration,
     late: Duration,
-    last: Option<(u64, u64)>,
+    last: Option<(u64, Option<u64>)>,
     progress: Option<Progress>,
 }
 
@@ -37,7 +37,9 @@ struct Line {
     bytes: u64,
     media_seconds: f64,
     bits_per_second: u64,
+    /// From sending to the acknowledgement, of the last seconds: the median and the worst.
     ack_ms: Option<f64>,
+    ack_max_ms: Option<f64>,
     drift_ms: i64,
     msn: Option<u64>,
     part: Option<u64>,
@@ -95,8 +97,8 @@ impl Report {
         self.late = late;
     }
 
-    /// A part was acknowledged.
-    pub(super) fn acknowledged(&mut self, bytes: usize, after: Duration, at: Option<(u64, u64)>) {
+    /// A part or a segment was acknowledged.
+    pub(super) fn acknowledged(&mut self, bytes: usize, after: Duration, at: Option<(u64, Option<u64>)>) {
         self.parts += 1;
         self.bytes += bytes as u64;
         self.last = at.or(self.last);
@@ -127,10 +129,11 @@ impl Report {
                 reason = "a bitrate is positive and far below the limit"
             )]
             bits_per_second: (bytes as f64 * 8.0 / over) as u64,
-            ack_ms: acks.get(acks.len() / 2).map(|ack| (ack.as_secs_f64() * 10_000.0).round() / 10.0),
+            ack_ms: acks.get(acks.len() / 2).map(tenths),
+            ack_max_ms: acks.last().map(tenths),
             drift_ms: i64::try_from(self.late.as_millis()).map_or(i64::MIN, |late| -late),
             msn: self.last.map(|(msn, _)| msn),
-            part: self.last.map(|(_, part)| part),
+            part: self.last.and_then(|(_, part)| part),
         }
     }
 
@@ -141,7 +144,11 @@ impl Report {
             return output.object(&line, |_| String::new());
         }
         if let Some(progress) = &self.progress {
-            let at = self.last.map_or_else(|| "-".to_owned(), |(msn, part)| format!("{msn}.{part}"));
+            let at = match self.last {
+                None => "-".to_owned(),
+                Some((msn, None)) => msn.to_string(),
+                Some((msn, Some(part))) => format!("{msn}.{part}"),
+            };
             let ack = line.ack_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1} ms"));
             progress.say(format!(
                 "{state}  {at}  {:.1} s  {:.2} Mbit/s  ack {ack}  drift {:+} ms",
@@ -167,4 +174,9 @@ impl Report {
         self.note(output, &words);
         Ok(())
     }
+}
+
+/// Milliseconds with one decimal.
+fn tenths(time: &Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
 }

@@ -5,14 +5,17 @@ use std::io::Read;
 
 use bytes::Bytes;
 use mobz_core::hls::split::{Piece, Splitter};
+use mobz_core::id::TrackId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
-use super::encoder::{self, Encoder, Input};
+use super::encoder::{self, Encoder, Input, Plan};
 use crate::args::hls::Push;
 use crate::error::{Failure, Result, os};
 
-/// How many pieces wait for the publisher; beyond it the encoder is made to wait.
+/// How many pieces of each track wait for the publisher; beyond it the encoder is made to wait.
 const PIECES_MAX: usize = 8;
 /// How many reads of stdin wait to be taken.
 const READS_MAX: usize = 8;
@@ -24,18 +27,32 @@ const LOOK_BYTES_MAX: usize = 512 * 1024;
 /// Media in pieces, ready to be sent.
 #[derive(Debug)]
 pub(super) struct Source {
-    /// The pieces; an error is the last one.
-    pub(super) pieces: mpsc::Receiver<Result<Piece>>,
+    /// The pieces, each with the place of its track among `tracks`; an error is the last one.
+    pub(super) pieces: mpsc::Receiver<Result<(usize, Piece)>>,
+    /// The tracks.
+    pub(super) tracks: Vec<TrackId>,
     /// The part target of what is encoded here; what comes encoded has its own.
     pub(super) part_target: Option<f64>,
     /// Whether it comes no faster than it plays.
     pub(super) is_paced: bool,
 }
 
+/// Where pieces go.
+type Sender = mpsc::Sender<Result<(usize, Piece)>>;
+
 /// Opens the input that was named.
 pub(super) async fn open(args: &Push) -> Result<Source> {
-    let (sender, pieces) = mpsc::channel(PIECES_MAX);
-    let part_target = encoder::part_target(encoder::frames(args.part_ms));
+    let mut tracks: Vec<TrackId> = args.renditions.iter().map(|rendition| rendition.track.clone()).collect();
+    if let Some(twice) = (1..tracks.len()).find(|place| tracks[..*place].contains(&tracks[*place])) {
+        let why = format!("{} is there twice", tracks[twice]);
+        return Err(Failure::usage("cannot encode the renditions", why, "name each height once"));
+    }
+    if tracks.is_empty() {
+        tracks.push(args.track.clone());
+    }
+    let (sender, pieces) = mpsc::channel(PIECES_MAX * tracks.len());
+    let plan = Plan::new(args.part_millis(), args.renditions.iter().map(|one| one.height).collect());
+    let part_target = args.part_millis().map(|_| encoder::part_target(plan.fragment));
     if args.input.as_os_str() != "-" {
         if !args.input.exists() {
             return Err(Failure::not_found(
@@ -45,9 +62,9 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
             ));
         }
         let input = Input::File { path: &args.input, repeat: args.repeat };
-        let encoder = encoder::start(input, args.part_ms)?;
+        let encoder = encoder::start(input, &plan)?;
         tokio::spawn(encoded(encoder, sender));
-        return Ok(Source { pieces, part_target: Some(part_target), is_paced: true });
+        return Ok(Source { pieces, tracks, part_target, is_paced: true });
     }
     if args.repeat {
         return Err(Failure::usage(
@@ -58,18 +75,18 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
     }
     let mut stdin = Stdin::open();
     let head = stdin.look().await;
-    if is_fragmented(&head) {
+    if args.renditions.is_empty() && is_fragmented(&head) {
         tokio::spawn(async move {
             let mut splitter = Splitter::new();
             let mut next = Some(Bytes::from(head));
             while let Some(bytes) = next {
-                if !hand_on(&mut splitter, &bytes, &sender).await {
+                if !hand_on(&mut splitter, &bytes, 0, &sender).await {
                     return;
                 }
                 next = stdin.reads.recv().await;
             }
         });
-        return Ok(Source { pieces, part_target: None, is_paced: false });
+        return Ok(Source { pieces, tracks, part_target: None, is_paced: false });
     }
     if head.is_empty() {
         return Err(Failure::failed(
@@ -78,7 +95,7 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
             "pipe media into it: ffmpeg … -f mpegts - | mobzctl hls push ROOM -",
         ));
     }
-    let mut encoder = encoder::start(Input::Pipe, args.part_ms)?;
+    let mut encoder = encoder::start(Input::Pipe, &plan)?;
     if let Some(mut input) = encoder.child.stdin.take() {
         tokio::spawn(async move {
             let mut next = Some(Bytes::from(head));
@@ -92,13 +109,39 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
         });
     }
     tokio::spawn(encoded(encoder, sender));
-    Ok(Source { pieces, part_target: Some(part_target), is_paced: true })
+    Ok(Source { pieces, tracks, part_target, is_paced: true })
 }
 
 /// Hands on what an encoder writes, and its failure.
-async fn encoded(mut encoder: Encoder, sender: mpsc::Sender<Result<Piece>>) {
+async fn encoded(mut encoder: Encoder, sender: Sender) {
     let Some(output) = encoder.child.stdout.take() else { return };
-    if !split(output, &sender).await {
+    let is_over = CancellationToken::new();
+    let mut beside = JoinSet::new();
+    for (place, listener) in (1..).zip(std::mem::take(&mut encoder.others)) {
+        let (sender, is_over) = (sender.clone(), is_over.clone());
+        beside.spawn(async move {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                // An encoder that ends before it opens its outputs has failed, and says why itself.
+                () = is_over.cancelled() => return true,
+            };
+            match accepted {
+                Ok((output, _)) => split(output, place, &sender).await,
+                Err(error) => {
+                    let failure = Failure::failed("cannot take what ffmpeg encodes", os(&error), "try again");
+                    let _ = sender.send(Err(failure)).await;
+                    false
+                }
+            }
+        });
+    }
+    let mut is_whole = split(output, 0, &sender).await;
+    is_over.cancel();
+    while let Some(done) = beside.join_next().await {
+        is_whole &= done.unwrap_or(false);
+    }
+    if !is_whole {
         return;
     }
     if let Err(failure) = encoder.end().await {
@@ -107,14 +150,14 @@ async fn encoded(mut encoder: Encoder, sender: mpsc::Sender<Result<Piece>>) {
 }
 
 /// Cuts a stream into pieces until its end; false when nobody wants them any more.
-async fn split(mut input: impl AsyncRead + Unpin, sender: &mpsc::Sender<Result<Piece>>) -> bool {
+async fn split(mut input: impl AsyncRead + Unpin, place: usize, sender: &Sender) -> bool {
     let mut splitter = Splitter::new();
     let mut buffer = vec![0; READ_BYTES];
     loop {
         match input.read(&mut buffer).await {
             Ok(0) => return true,
             Ok(length) => {
-                if !hand_on(&mut splitter, &buffer[..length], sender).await {
+                if !hand_on(&mut splitter, &buffer[..length], place, sender).await {
                     return false;
                 }
             }
@@ -127,12 +170,12 @@ async fn split(mut input: impl AsyncRead + Unpin, sender: &mpsc::Sender<Result<P
     }
 }
 
-async fn hand_on(splitter: &mut Splitter, bytes: &[u8], sender: &mpsc::Sender<Result<Piece>>) -> bool {
+async fn hand_on(splitter: &mut Splitter, bytes: &[u8], place: usize, sender: &Sender) -> bool {
     splitter.feed(bytes);
     loop {
         let piece = match splitter.next_piece() {
             Ok(None) => return true,
-            Ok(Some(piece)) => Ok(piece),
+            Ok(Some(piece)) => Ok((place, piece)),
             Err(error) => Err(Failure::failed(
                 "cannot publish the media",
                 error.to_string(),
