@@ -166,6 +166,7 @@ pub(crate) fn participant(user: &str, order: u64) -> Participant {
         order,
         resume: format!("secret of {user}"),
         station: None,
+        previous: None,
     }
 }
 

@@ -53,6 +53,7 @@ impl Room<'_> {
         let kick = ServerSignal::Kick { reason: Reason::Closed.as_str().to_owned() };
         for participant in record.participants.values() {
             turn.kept.push(KeptChange::Clear(participant.user.clone()));
+            participant.stations().for_each(|station| self.let_go(participant, station, turn));
             if !participant.is_away() {
                 turn.first_send(&participant.address, kick.clone());
                 turn.first_close(&participant.address, Close::Policy);
@@ -84,6 +85,7 @@ impl Room<'_> {
         {
             turn.touched = true;
             turn.left.push(Left { user: user.clone(), reason });
+            self.release(participant, turn);
             if participant.participant_type == ParticipantType::Publisher {
                 turn.removed.push(user.clone());
             }
