@@ -371,7 +371,7 @@ pub trait Events: Send + Sync {
 
 /// Everything a process of this project asks of its store.
 #[async_trait]
-pub trait Store: Rooms + Nodes + Events + crate::hls::store::Streams + std::fmt::Debug {
+pub trait Store: Rooms + Nodes + Munits + Events + crate::hls::store::Streams + std::fmt::Debug {
     /// Whether the store answers now, for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 
