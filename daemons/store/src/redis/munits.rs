@@ -101,9 +101,8 @@ impl Munits for RedisStore {
     }
 
     async fn list_munits(&self, cursor: Option<&str>, limit: usize) -> Result<MunitPage, StoreError> {
-        let mut after = match cursor.map(str::parse::<MunitId>).transpose() {
-            Ok(after) => after,
-            Err(_) => return Ok(MunitPage::default()),
+        let Ok(mut after) = cursor.map(str::parse::<MunitId>).transpose() else {
+            return Ok(MunitPage::default());
         };
         let limit = limit.clamp(1, PAGE_MAX);
         let mut munits = Vec::new();
