@@ -28,13 +28,12 @@ impl Room<'_> {
             {
                 self.next_station(now, &there, from, station, turn);
             }
-            (Some(_), Purpose::Move { .. }) => turn.unassign(station),
             (None, Purpose::Publish { re, .. }) => {
                 turn.unassign(station);
                 let gone = "you have left or joined again since this Offer; Offer again";
                 turn.refuse(&address, Refusal::new(Code::NotJoined, gone), re);
             }
-            (None, Purpose::Move { .. }) => turn.unassign(station),
+            (Some(_) | None, Purpose::Move { .. }) => turn.unassign(station),
         }
     }
 
@@ -51,21 +50,18 @@ impl Room<'_> {
             let late = "you are no publisher any more; send PublishRequest first";
             return turn.refuse(&there.address, Refusal::new(Code::NotPublisher, late), re);
         }
-        let station = match there.station.clone() {
+        let station = if let Some(earlier) = there.station.clone() {
             // It has offered twice at once: the first to be placed counts.
-            Some(earlier) => {
-                turn.unassign(station);
-                earlier
-            }
-            None => {
-                self.change(&there.user, turn, |publisher| {
-                    publisher.station = Some(station.clone());
-                    publisher.offer_until = None;
-                });
-                turn.stations_changed = true;
-                self.assign(there, &station, turn);
-                station
-            }
+            turn.unassign(station);
+            earlier
+        } else {
+            self.change(&there.user, turn, |publisher| {
+                publisher.station = Some(station.clone());
+                publisher.offer_until = None;
+            });
+            turn.stations_changed = true;
+            self.assign(there, &station, turn);
+            station
         };
         let offer = offered(there, &station, sdp);
         // A station's munit is known: `StationId::on` made it.
@@ -120,7 +116,7 @@ impl Room<'_> {
             |there: &&Participant| there.previous.as_ref().is_some_and(|old| old.station == *station);
         let Some(publisher) = self.listed().find(moved_on).cloned() else { return };
         self.change(&publisher.user, turn, |publisher| publisher.previous = None);
-        self.let_go(&publisher, station, turn);
+        let_go(&publisher, station, turn);
     }
 
     /// A station is gone or given up: everyone is told, and its publisher may Offer again if `retry` says so.
@@ -150,7 +146,7 @@ impl Room<'_> {
     /// All that a participant had of munits goes with it: its stations, and what it watches.
     pub(super) fn release(&self, participant: &Participant, turn: &mut Turn) {
         for station in participant.stations() {
-            self.let_go(participant, station, turn);
+            let_go(participant, station, turn);
         }
         let others = self.listed().filter(|other| other.user != participant.user);
         let others: BTreeSet<MunitId> =
@@ -159,11 +155,6 @@ impl Room<'_> {
             let signal = MunitSignal::Forget { room: self.id.clone(), user: participant.user.clone() };
             turn.last.push(Effect::Munit { munit, signal, from: None });
         }
-    }
-
-    pub(super) fn let_go(&self, publisher: &Participant, station: &StationId, turn: &mut Turn) {
-        tell_of("station.unassigned", publisher, station, turn);
-        turn.unassign(station.clone());
     }
 
     fn assign(&self, publisher: &Participant, station: &StationId, turn: &mut Turn) {
@@ -182,6 +173,12 @@ impl Room<'_> {
             turn.first.push(Effect::Tell { to, signal: ServerSignal::StationLost { station, user, retry } });
         }
     }
+}
+
+/// The station goes from its munit, and the log says so.
+pub(super) fn let_go(publisher: &Participant, station: &StationId, turn: &mut Turn) {
+    tell_of("station.unassigned", publisher, station, turn);
+    turn.unassign(station.clone());
 }
 
 fn tell_of(event: &'static str, publisher: &Participant, station: &StationId, turn: &mut Turn) {
