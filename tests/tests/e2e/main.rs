@@ -8,6 +8,7 @@ mod errors;
 mod join;
 mod limits;
 mod load;
+mod m2m;
 mod nodes;
 mod outage;
 mod p2m;
