@@ -17,6 +17,7 @@ mod turn;
 pub use client::{Client, End};
 pub use control::{Control, EventStream};
 pub use media::{Fragments, Media};
+pub use mobz_runtime::testing::ScriptedMunit;
 pub use mobz_store::testing::{Redis, RedisCluster};
 pub use process::{Ended, Process, allow_many_files, eventually};
 pub use rustix::process::Signal;

@@ -261,11 +261,12 @@ impl Record {
     /// A regulator that comes back finds its stations and what was wanted; one after a stop begins anew.
     fn register(&mut self, registration: Registration, now: Timestamp) {
         let fresh = Self::new(registration, now);
-        let Self { wanted, stations, since, .. } = std::mem::replace(self, fresh);
+        let Self { wanted, stations, since, lost, .. } = std::mem::replace(self, fresh);
         if !matches!(wanted, Wanted::Stopped { .. }) {
             self.wanted = wanted;
             self.stations = stations;
-            self.since = since;
+            // Of a lost one the last word is too long ago: it lives from now on.
+            self.since = if lost { now } else { since };
         }
     }
 
@@ -282,10 +283,27 @@ impl Record {
         }
     }
 
+    /// How many more stations a placement should give it: as [`Record::free`], but none while its last
+    /// heartbeat says that its Janus does not answer, or that it carries all the viewers it can.
+    pub fn free_by(&self, beat: Option<&Beat>) -> usize {
+        let takes = |beat: &Beat| beat.ready && beat.load.viewers < self.capacity.viewers;
+        if self.own(beat).is_none_or(takes) { self.free() } else { 0 }
+    }
+
+    /// When it last said that it lives; registering is the first time.
+    pub fn heard_at(&self, beat: Option<&Beat>) -> Timestamp {
+        beat.map_or(self.since, |beat| beat.at.max(self.since))
+    }
+
+    /// The heartbeat, unless it is of another process than the one that speaks for it.
+    fn own<'a>(&self, beat: Option<&'a Beat>) -> Option<&'a Beat> {
+        beat.filter(|beat| beat.instance == self.instance)
+    }
+
     /// How it stands at `now`, with its last heartbeat.
     pub fn state(&self, beat: Option<&Beat>, now: Timestamp) -> State {
-        let beat = beat.filter(|beat| beat.instance == self.instance);
-        let silent = now.since(beat.map_or(self.since, |beat| beat.at)) > BEAT_MISSING_MAX;
+        let silent = now.since(self.heard_at(beat)) > BEAT_MISSING_MAX;
+        let beat = self.own(beat);
         match &self.wanted {
             Wanted::Stopped { .. } if silent || self.lost => State::Stopped,
             Wanted::Stopped { .. } => State::Draining,
@@ -387,6 +405,32 @@ mod tests {
         assert_eq!(registered().state(None, later), State::Lost);
         let stopped = does(&registered(), Input::Stop { grace: Duration::from_secs(1) });
         assert_eq!(stopped.state(None, later), State::Stopped);
+    }
+
+    #[test]
+    fn one_whose_regulator_is_replaced_lives_by_the_last_beat_of_either() {
+        let later = NOW.after(10 * BEAT_MISSING_MAX);
+        let beat = Beat { instance: "a".into(), at: later, ready: true, load: Load::default() };
+        let back = put(apply(&id(), Some(&registered()), later, Input::Register(registration("b"))));
+        assert_eq!((back.since, back.heard_at(Some(&beat))), (NOW, later));
+        assert_eq!(back.state(Some(&beat), later), State::Starting, "the new one has not beaten yet");
+        let lost = does(&registered(), Input::Lost);
+        let again = put(apply(&id(), Some(&lost), later, Input::Register(registration("b"))));
+        assert_eq!((again.since, again.state(None, later)), (later, State::Starting));
+    }
+
+    #[test]
+    fn none_is_placed_where_janus_is_away_or_the_viewers_are_all_that_fit() {
+        let beat = |ready, viewers| Beat {
+            instance: "a".into(),
+            at: NOW,
+            ready,
+            load: Load { stations: 0, viewers },
+        };
+        let free = |beat: Beat| registered().free_by(Some(&beat));
+        assert_eq!((registered().free_by(None), free(beat(true, 9))), (2, 2));
+        assert_eq!((free(beat(false, 0)), free(beat(true, 10))), (0, 0));
+        assert_eq!(free(Beat { instance: "of another".into(), ..beat(false, 0) }), 2);
     }
 
     #[test]

@@ -304,15 +304,17 @@ pub trait Munits: Send + Sync {
     /// the store has none (it came back empty): the munit writes its record back.
     async fn beat_munit(&self, munit: &MunitId, beat: &munit::Beat) -> Result<Option<Revision>, StoreError>;
 
-    /// Munits that are there, each once, at most `limit` a page.
+    /// Munits that are there, each once, at most `limit` a page. A cursor that this store did not give is
+    /// the end.
     async fn list_munits(&self, cursor: Option<&str>, limit: usize) -> Result<MunitPage, StoreError>;
 
-    /// The munits that take the most stations by [`munit::Record::free`], the freest first, at most `limit`.
-    /// Costs the logarithm of their number.
+    /// The munits that take the most stations by [`munit::Record::free_by`], the freest first, at most
+    /// `limit`; none that takes none. Costs the logarithm of their number.
     async fn candidates(&self, limit: usize) -> Result<Vec<Candidate>, StoreError>;
 
-    /// Munits whose last heartbeat was before `before`, that are not [`munit::Record::lost`] or removed,
-    /// and that nobody claimed in the last [`DUE_CLAIM`]; returns them claimed, at most [`DUE_BATCH_MAX`].
+    /// Munits last heard ([`munit::Record::heard_at`]) before `before`, that are not
+    /// [`munit::Record::lost`] or removed, and that nobody claimed in the last [`DUE_CLAIM`]; returns
+    /// them claimed, at most [`DUE_BATCH_MAX`].
     async fn claim_silent_munits(
         &self,
         now: Timestamp,
@@ -369,7 +371,7 @@ pub trait Events: Send + Sync {
 
 /// Everything a process of this project asks of its store.
 #[async_trait]
-pub trait Store: Rooms + Nodes + Events + crate::hls::store::Streams + std::fmt::Debug {
+pub trait Store: Rooms + Nodes + Munits + Events + crate::hls::store::Streams + std::fmt::Debug {
     /// Whether the store answers now, for `/readyz`.
     async fn ping(&self) -> Result<(), StoreError>;
 

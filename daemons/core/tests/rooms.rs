@@ -5,10 +5,14 @@
 #[allow(unreachable_pub, clippy::needless_pass_by_value, reason = "a module of this test alone")]
 mod world;
 
-use std::collections::BTreeSet;
+#[allow(clippy::panic, reason = "all of this is a test")]
+mod stations;
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use mobz_core::id::StationId;
 use mobz_core::room::{Effect, Effects, Grants, Mode, ParticipantType};
-use mobz_core::signal::{Code, Reason, ServerSignal};
+use mobz_core::signal::{Code, PublisherView, Reason, ServerSignal};
 use proptest::prelude::*;
 use world::{Act, World, user};
 
@@ -30,7 +34,12 @@ fn act() -> impl Strategy<Value = Act> {
         2 => who.clone().prop_map(|who| Act::Offer { who }),
         1 => (0..40u64).prop_map(|seconds| Act::Wait { seconds }),
         1 => (0..3usize).prop_map(|node| Act::NodeLost { node }),
-        1 => who.prop_map(|whom| Act::Remove { whom }),
+        1 => who.clone().prop_map(|whom| Act::Remove { whom }),
+        4 => proptest::bool::weighted(0.9).prop_map(|takes| Act::Place { takes }),
+        2 => who.clone().prop_map(|who| Act::Move { who }),
+        1 => who.clone().prop_map(|who| Act::Retire { who }),
+        1 => who.clone().prop_map(|who| Act::StationLost { who }),
+        1 => (who.clone(), who).prop_map(|(who, whom)| Act::Watch { who, whom }),
     ]
 }
 
@@ -54,6 +63,7 @@ proptest! {
                 seen.watch(&effects);
                 limits_hold(&world)?;
                 one_owner_is_there(&world)?;
+                stations_are_accounted_for(&world)?;
             }
             prop_assert!(world.is_consistent(), "{act:?}");
             if let (Some(before), Some(after)) = (before, world.version()) {
@@ -80,12 +90,27 @@ fn one_owner_is_there(world: &World) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// The room's stations are on record at their munits and nobody else's are; each has one publisher.
+fn stations_are_accounted_for(world: &World) -> Result<(), TestCaseError> {
+    let stations = world.stations();
+    prop_assert_eq!(&stations, &world.assigned);
+    let everyone = || world.record().into_iter().flat_map(|record| record.participants.values());
+    let had = everyone().map(|there| there.stations().count()).sum::<usize>();
+    prop_assert_eq!(had, stations.len(), "a station of two publishers");
+    for there in everyone().filter(|there| there.stations().next().is_some()) {
+        prop_assert_eq!(there.participant_type, ParticipantType::Publisher);
+        prop_assert_eq!(world.mode, Mode::M2m);
+        prop_assert!(there.station.is_some() && there.offer_until.is_none(), "{:?}", there);
+    }
+    Ok(())
+}
+
 /// One who hears all news of the room, and keeps its own picture of it.
 #[derive(Default)]
 struct Observer {
     version: u64,
     listed: BTreeSet<String>,
-    publishers: BTreeSet<String>,
+    publishers: BTreeMap<String, Option<StationId>>,
     owner: Option<String>,
     faults: Vec<String>,
 }
@@ -107,7 +132,7 @@ impl Observer {
                     if ack.mode != Mode::P2m {
                         self.listed = listed.map(|there| there.user.to_string()).collect();
                     }
-                    self.publishers = ack.publishers.iter().map(|there| there.user.to_string()).collect();
+                    self.publishers = known(&ack.publishers);
                 }
                 ServerSignal::ParticipantChange { joined, left, owner, version, .. } => {
                     news.insert(version);
@@ -119,7 +144,7 @@ impl Observer {
                 }
                 ServerSignal::PublishListChangeAck { publishers, version, .. } => {
                     news.insert(version);
-                    self.publishers = publishers.iter().map(|there| there.user.to_string()).collect();
+                    self.publishers = known(&publishers);
                 }
                 ServerSignal::UpdateVideo { version, .. } => {
                     news.insert(version);
@@ -143,7 +168,8 @@ impl Observer {
         prop_assert_eq!(self.owner.as_deref(), Some(record.owner.as_str()));
         let publishers = record.participants.values();
         let publishers = publishers.filter(|there| there.participant_type == ParticipantType::Publisher);
-        let publishers: BTreeSet<String> = publishers.map(|there| there.user.to_string()).collect();
+        let publishers: BTreeMap<String, Option<StationId>> =
+            publishers.map(|there| (there.user.to_string(), there.station.clone())).collect();
         prop_assert_eq!(&self.publishers, &publishers);
         if world.mode != Mode::P2m {
             let listed: BTreeSet<String> = record.participants.keys().map(ToString::to_string).collect();
@@ -151,6 +177,10 @@ impl Observer {
         }
         Ok(())
     }
+}
+
+fn known(publishers: &[PublisherView]) -> BTreeMap<String, Option<StationId>> {
+    publishers.iter().map(|there| (there.user.to_string(), there.station.clone())).collect()
 }
 
 #[test]

@@ -203,6 +203,8 @@ struct LocalRoom {
     fresh: bool,
     /// When its connections here were last told the number of viewers, and the number.
     viewers: Option<(Instant, u64)>,
+    /// How many connections have joined and are not told so yet.
+    expected: usize,
 }
 
 /// All connections of this node.
@@ -288,7 +290,19 @@ impl Hub {
 
     /// Forgets a room nobody here is in; `false` when somebody is, or it was forgotten already.
     pub(crate) fn forget_if_empty(&self, room: &RoomId) -> bool {
-        self.rooms.remove_if(room, |_, local| local.connections.is_empty()).is_some()
+        self.rooms.remove_if(room, |_, local| local.connections.is_empty() && local.expected == 0).is_some()
+    }
+
+    /// A connection is about to [`Hub::enter`] the room: it is not forgotten until [`Hub::arrived`].
+    pub(crate) fn expect(&self, room: &RoomId) {
+        self.rooms.entry(room.clone()).or_default().expected += 1;
+    }
+
+    /// One that was expected is there, or has gone.
+    pub(crate) fn arrived(&self, room: &RoomId) {
+        if let Some(mut local) = self.rooms.get_mut(room) {
+            local.expected = local.expected.saturating_sub(1);
+        }
     }
 
     pub(crate) fn holds(&self, room: &RoomId) -> bool {

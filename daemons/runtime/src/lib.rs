@@ -9,4 +9,6 @@ mod message;
 pub mod metrics;
 pub mod node;
 pub mod streams;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod views;

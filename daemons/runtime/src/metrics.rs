@@ -24,6 +24,12 @@ pub struct Metrics {
     pub store_failures: IntCounter,
     /// Messages to and from other nodes.
     pub node_messages: IntCounterVec,
+    /// Signals to munits, by whether they were heard, or acknowledged too late.
+    pub munit_signals: IntCounterVec,
+    /// Stations that were to be placed, by what came of it.
+    pub placements: IntCounterVec,
+    /// Munits whose heartbeat this node found missing.
+    pub munits_lost: IntCounter,
 }
 
 impl Default for Metrics {
@@ -44,6 +50,9 @@ impl Default for Metrics {
             commit_conflicts: counter("mobz_commit_conflicts_total", "Commits decided again"),
             store_failures: counter("mobz_store_failures_total", "Store operations that failed"),
             node_messages: by("mobz_node_messages_total", "Messages between nodes", "direction"),
+            munit_signals: by("mobz_munit_signals_total", "Signals to munits", "outcome"),
+            placements: by("mobz_placements_total", "Stations to be placed", "outcome"),
+            munits_lost: counter("mobz_munits_lost_total", "Munits found silent"),
             registry,
         }
     }

@@ -3,17 +3,19 @@
 //! Persist first, act second: effects are performed only once their change holds. Inputs of one room
 //! are decided one after another on one node; between nodes the store's compare-and-set orders them.
 
+mod media;
+mod munits;
 mod perform;
 mod receive;
 mod run;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use mobz_core::id::{Address, ConnectionId, NodeId, RoomId};
+use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId};
 use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room};
 use mobz_core::settings::Settings;
 use mobz_core::signal::{Code, Refusal, RoomSignal, ServerSignal};
@@ -23,6 +25,7 @@ use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use self::media::Entering;
 use crate::clock;
 use crate::hub::{Connection, Hub, Seat};
 use crate::metrics::Metrics;
@@ -31,6 +34,8 @@ use crate::metrics::Metrics;
 pub const COMMIT_ATTEMPTS_MAX: usize = 64;
 /// How many rooms may be decided at once on one node; more wait.
 const GATES: usize = 1024;
+/// How many munits' records may be changed at once by one node; more wait.
+const MUNIT_GATES: usize = 64;
 /// The most events that wait to be logged; those beyond are dropped and counted in the log.
 const EVENTS_WAITING_MAX: usize = 16_384;
 /// How long after a fault of the store a client should wait before it tries again.
@@ -47,6 +52,9 @@ pub enum NodeError {
     /// Others changed the room every time.
     #[error("cannot change room {0}: others changed it {COMMIT_ATTEMPTS_MAX} times meanwhile")]
     Contended(RoomId),
+    /// Others changed the munit every time.
+    #[error("cannot change munit {0}: others changed it {COMMIT_ATTEMPTS_MAX} times meanwhile")]
+    MunitContended(MunitId),
 }
 
 impl NodeError {
@@ -55,6 +63,7 @@ impl NodeError {
         let message = match self {
             Self::Store(_) => "the server cannot reach its store; nothing was changed, try again",
             Self::Contended(_) => "too many changes to the room at once; try again",
+            Self::MunitContended(_) => "too many changes to the munit at once; try again",
         };
         Refusal::new(Code::Internal, message).retry_after(STORE_RETRY)
     }
@@ -83,6 +92,14 @@ pub struct Node {
     hasher: RandomState,
     /// Relays handed to other nodes, and when; their acknowledgement is awaited.
     relayed: Mutex<HashMap<(ConnectionId, String), Instant>>,
+    munit_gates: Vec<tokio::sync::Mutex<()>>,
+    /// Where munits acknowledge.
+    replies: String,
+    waiting: media::Waiting,
+    /// Stations that are to go from their munits' records once the store answers.
+    unassigning: Mutex<BTreeSet<StationId>>,
+    /// Whether the store has answered for long enough to say who is silent.
+    steady: AtomicBool,
     /// Rooms whose audience changed, to be counted; and when each was last.
     counting: Mutex<HashMap<RoomId, Option<Instant>>>,
     events: mpsc::Sender<Event>,
@@ -95,6 +112,7 @@ impl Node {
     pub fn new(id: NodeId, settings: Settings, store: Arc<dyn Store>) -> Arc<Self> {
         let (events, events_waiting) = mpsc::channel(EVENTS_WAITING_MAX);
         Arc::new(Self {
+            replies: store.reply_channel(&id),
             id,
             settings,
             store,
@@ -102,6 +120,10 @@ impl Node {
             ending: AtomicUsize::new(0),
             metrics: Metrics::default(),
             gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(GATES).collect(),
+            munit_gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(MUNIT_GATES).collect(),
+            waiting: media::Waiting::default(),
+            unassigning: Mutex::default(),
+            steady: AtomicBool::new(false),
             hasher: RandomState::new(),
             relayed: Mutex::default(),
             counting: Mutex::default(),
@@ -151,9 +173,11 @@ impl Node {
             let effects = Room::new(&self.settings, room.clone(), loaded).apply(clock::now(), input);
             debug_assert!(effects.change.is_empty(), "a relay between people who are there changes nothing");
             let refused = refusal_in(&effects);
-            let undelivered = Box::pin(self.perform(room, revision, effects)).await;
-            if !undelivered.is_empty() {
-                Box::pin(self.decide_all(room, undelivered)).await?;
+            let performed = Box::pin(self.perform(room, revision, effects)).await;
+            let mut refused = refused.or(performed.refused);
+            if !performed.follow.is_empty() {
+                let decided = Box::pin(self.decide_all(room, performed.follow)).await?;
+                refused = refused.or(decided.refused);
             }
             return Ok(refused);
         }
@@ -198,18 +222,47 @@ impl Node {
         }
     }
 
-    /// Decides inputs of one room in order, and what follows from relays that reached nobody.
+    /// Decides inputs of one room in order, and what follows from them: relays that reached nobody,
+    /// stations that were placed.
     async fn decide_all(&self, room: &RoomId, mut inputs: VecDeque<Input>) -> Result<Decided, NodeError> {
-        let gate = usize::try_from(self.hasher.hash_one(room) % GATES as u64).unwrap_or_default();
-        let _gate = self.gates[gate].lock().await;
+        let gate = self.gates[self.gate_of(room) % GATES].lock().await;
+        let mut entering = None;
+        let decided = self.decide_each(room, &mut inputs, &mut entering).await;
+        // What was placed for a room that could not be told of it is placed for nobody.
+        for input in inputs {
+            if let Input::Placed { station, .. } = input {
+                self.unassign_later(station);
+            }
+        }
+        drop(gate);
+        if let Some(entering) = entering {
+            Box::pin(self.welcome(entering)).await;
+        }
+        decided
+    }
+
+    async fn decide_each(
+        &self,
+        room: &RoomId,
+        inputs: &mut VecDeque<Input>,
+        entering: &mut Option<Entering>,
+    ) -> Result<Decided, NodeError> {
         let mut decided = Decided::default();
-        while let Some(input) = inputs.pop_front() {
-            let (revision, effects, due) = self.decide(room, &input).await?;
-            decided = Decided { due, refused: decided.refused.or(refusal_in(&effects)) };
-            inputs.extend(self.perform(room, revision, effects).await);
+        while let Some(input) = inputs.front() {
+            let (revision, effects, due) = self.decide(room, input).await?;
+            inputs.pop_front();
+            let refused = decided.refused.or(refusal_in(&effects));
+            let performed = self.perform(room, revision, effects).await;
+            decided = Decided { due, refused: refused.or(performed.refused) };
+            inputs.extend(performed.follow);
+            *entering = performed.entering.or(entering.take());
         }
         self.release(room).await;
         Ok(decided)
+    }
+
+    fn gate_of(&self, id: &impl Hash) -> usize {
+        usize::try_from(self.hasher.hash_one(id) >> 1).unwrap_or_default()
     }
 
     async fn decide(
@@ -244,20 +297,36 @@ impl Node {
         Err(NodeError::Contended(room.clone()))
     }
 
-    /// Relays between people who are all there change nothing: they are decided on the record this node
-    /// saw last, without the store. One that was out of date sends to a connection that is gone, and is
-    /// decided again.
+    /// Relays between people who are all there change nothing, nor does what a participant who is there
+    /// asks of a munit: both are decided on the record this node saw last, without the store. What was out
+    /// of date goes to a connection that is gone, and is decided again, or to a munit that knows better.
     fn snapshot_for(&self, room: &RoomId, input: &Input) -> Option<(Revision, Arc<Record>)> {
-        let Input::Signal { signal, .. } = input else { return None };
-        if !matches!(
-            signal,
-            RoomSignal::Offer(_) | RoomSignal::Answer(_) | RoomSignal::IceCandidate(_) | RoomSignal::Sync
-        ) {
-            return None;
+        let Input::Signal { user, address, signal, .. } = input else { return None };
+        match signal {
+            RoomSignal::Offer(_)
+            | RoomSignal::Answer(_)
+            | RoomSignal::IceCandidate(_)
+            | RoomSignal::Sync
+            | RoomSignal::Watch(_)
+            | RoomSignal::Unwatch(_)
+            | RoomSignal::SimulcastUpdate(_) => {}
+            RoomSignal::Leave
+            | RoomSignal::UpdateVideo(_)
+            | RoomSignal::Kick(_)
+            | RoomSignal::PublishRequest
+            | RoomSignal::PublishAccept(_)
+            | RoomSignal::PublishReject(_) => return None,
         }
         let (revision, record) = self.hub.snapshot(room)?;
-        let all_there = record.participants.values().all(|participant| !participant.is_away());
-        (record.mode != Mode::P2m && all_there).then_some((revision, record))
+        let decides = match record.mode {
+            Mode::P2p => record.participants.values().all(|participant| !participant.is_away()),
+            Mode::P2m => false,
+            Mode::M2m => record
+                .participants
+                .get(user)
+                .is_some_and(|sender| sender.address == *address && !sender.is_away()),
+        };
+        decides.then_some((revision, record))
     }
 
     /// Notes that this node serves `room`, before anyone here can be in it. Only behind its gate.
@@ -315,10 +384,11 @@ struct Decided {
 
 /// The code of the refusal among the effects, if there is one.
 fn refusal_in(effects: &Effects) -> Option<Code> {
-    effects.list.iter().find_map(|effect| {
+    let told = effects.list.iter().find_map(|effect| {
         let Effect::Send { signal: ServerSignal::Error { code, .. }, .. } = effect else { return None };
         Some(*code)
-    })
+    });
+    told.or(effects.refused.as_ref().map(|refusal| refusal.code))
 }
 
 /// The nodes that hold a listed participant which is not away.

@@ -18,10 +18,12 @@ mod due;
 mod events;
 mod kept;
 mod listing;
+mod munits;
 mod nodes;
 mod rooms;
 mod streams;
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::future::Future;
 use std::str::FromStr;
@@ -30,6 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mobz_core::id::{Address, ConnectionId};
+use mobz_core::munit::{self, Capacity, Wanted};
 use mobz_core::room::{Grants, Mode, Participant, ParticipantType, Record};
 use mobz_core::store::{Change, Committed, MemberChange, RecordChange, Revision, Store};
 use mobz_core::time::Timestamp;
@@ -40,6 +43,7 @@ pub use due::*;
 pub use events::*;
 pub use kept::*;
 pub use listing::*;
+pub use munits::*;
 pub use nodes::*;
 pub use rooms::*;
 pub use streams::*;
@@ -107,6 +111,28 @@ macro_rules! store_contract {
                 messages_arrive_in_order_and_whole
                 two_processes_may_listen_and_many_topics_be_heard
                 a_dropped_subscription_hears_nothing_and_disturbs_nobody
+                a_missing_munit_loads_as_nothing
+                a_munit_is_read_as_it_was_committed
+                a_munit_commit_at_another_revision_changes_nothing
+                one_of_many_concurrent_munit_commits_wins
+                a_removed_munit_leaves_nothing_behind
+                a_munits_revision_never_comes_again
+                a_beat_is_kept_beside_the_record
+                a_beat_of_a_munit_that_is_not_there_is_not_kept
+                every_munit_is_listed_once_over_all_pages
+                a_cursor_that_names_no_munit_is_the_end
+                the_freest_munits_are_candidates_first
+                candidates_follow_every_commit
+                a_munit_whose_beat_says_that_it_takes_none_is_no_candidate
+                a_silent_munit_is_claimed_by_one
+                a_munit_that_beats_again_is_not_silent
+                a_munit_is_first_heard_when_it_registers
+                a_lost_munit_is_not_claimed_until_it_registers_again
+                silent_munits_are_handed_out_in_batches
+                a_signal_reaches_its_munit_alone
+                signalling_says_whether_anyone_listens
+                a_reply_reaches_its_asker_alone
+                a_strange_channel_is_not_replied_to
                 events_are_numbered_in_order
                 events_are_replayed_from_where_one_left
                 the_end_is_where_new_events_begin
@@ -166,6 +192,7 @@ pub(crate) fn participant(user: &str, order: u64) -> Participant {
         order,
         resume: format!("secret of {user}"),
         station: None,
+        previous: None,
     }
 }
 
@@ -205,6 +232,26 @@ pub(crate) fn done(committed: Committed) -> Revision {
         panic!("a conflict where there is nothing to conflict")
     };
     revision
+}
+
+/// A munit's record such as the suite commits.
+pub fn sample_munit(munit: &str) -> munit::Record {
+    munit_record(munit, 10)
+}
+
+pub(crate) fn munit_record(munit: &str, stations: usize) -> munit::Record {
+    munit::Record {
+        munit: id(munit),
+        region: "\"ö\" {x}".into(),
+        address: "192.0.2.1".into(),
+        version: "1".into(),
+        capacity: Capacity { stations, viewers: 100 },
+        since: at(0),
+        instance: "a".into(),
+        wanted: Wanted::Active,
+        lost: false,
+        stations: BTreeMap::new(),
+    }
 }
 
 /// Makes a room; returns its revision.

@@ -7,6 +7,7 @@
 pub mod contract;
 mod memory;
 mod redis;
+mod reply;
 mod shard;
 #[cfg(feature = "testing")]
 pub mod testing;

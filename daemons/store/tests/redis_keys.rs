@@ -8,13 +8,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use mobz_core::hls::store::{MediaName, StreamChange};
 use mobz_core::id::RoomId;
+use mobz_core::munit::{Beat, Load};
 use mobz_core::room::Participant;
 use mobz_core::store::{Change, Event, KeptChange, MemberChange, RecordChange, Revision, Store};
 use mobz_core::time::Timestamp;
-use mobz_store::contract::sample;
+use mobz_store::contract::{sample, sample_munit};
 use mobz_store::testing::Redis;
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 struct Server {
     // Ends the server when it goes.
@@ -54,6 +57,10 @@ fn put() -> Change {
     Change { record: RecordChange::Put(Arc::new(sample("demo"))), ..Change::default() }
 }
 
+fn beat() -> Beat {
+    Beat { instance: "a".into(), at: AT, ready: true, load: Load::default() }
+}
+
 fn viewer(away: bool) -> Participant {
     let mut member = Arc::unwrap_or_clone(sample("demo").participants.into_values().next().unwrap());
     member.user = if away { "away" } else { "here" }.parse().unwrap();
@@ -85,6 +92,11 @@ async fn everything_that_is_stored_expires() {
     store.attach(&node, &demo()).await.unwrap();
     store.beat(&node, Timestamp::from_millis(1)).await.unwrap();
     assert_eq!(store.claim_lost(AT).await.unwrap().len(), 1);
+    let munit = "m".parse().unwrap();
+    let record = Some(Arc::new(sample_munit("m")));
+    store.commit_munit(&munit, Revision::default(), record).await.unwrap();
+    store.beat_munit(&munit, &beat()).await.unwrap();
+    assert_eq!(store.claim_silent_munits(AT.after(MINUTE), AT.after(MINUTE)).await.unwrap().len(), 1);
     let event = Event { seq: 0, at: AT, name: "room.created".into(), data: "{}".into() };
     store.append(vec![event]).await.unwrap();
     store.refresh(&[demo()]).await.unwrap();
@@ -97,7 +109,7 @@ async fn everything_that_is_stored_expires() {
     }
     let of_the_room = keys.iter().filter(|key| key.starts_with("mobz:{demo}:")).count();
     let (others, shown) = (keys.len() - of_the_room, keys.join(" "));
-    assert_eq!((of_the_room, others), (12, 9), "the test makes every kind of key: {shown}");
+    assert_eq!((of_the_room, others), (12, 16), "the test makes every kind of key: {shown}");
 
     let removed = store.load(&demo(), mobz_core::store::Asked::First(0)).await.unwrap().revision;
     let remove = Change { record: RecordChange::Remove, ..Change::default() };
@@ -154,4 +166,54 @@ async fn what_is_no_record_is_told_as_corrupt() {
     let _: i64 = server.ask(&["HSET", "mobz:{demo}:room", "record", "{\"room\":"]);
     let error = server.store.load(&demo(), mobz_core::store::Asked::First(0)).await.unwrap_err().to_string();
     assert!(error.starts_with("cannot read the store's answer to load room demo: "), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_munit_is_signalled_on_the_channel_that_the_protocol_names() {
+    let server = start().await;
+    let mut listener = server.connection;
+    let mut listener = listener.as_pubsub();
+    listener.subscribe("mobz:munit:m1").unwrap();
+    assert!(server.store.signal_munit(&"m1".parse().unwrap(), Bytes::from_static(b"{}")).await.unwrap());
+    assert_eq!(listener.get_message().unwrap().get_payload_bytes(), b"{}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_returns_a_munit_to_indexes_that_were_lost() {
+    let mut server = start().await;
+    let (store, munit) = (server.store.clone(), "m".parse().unwrap());
+    let record = Some(Arc::new(sample_munit("m")));
+    store.commit_munit(&munit, Revision::default(), record).await.unwrap();
+    let indexes: Vec<String> = server.ask(&["KEYS", "mobz:{munits}:*"]);
+    for index in indexes {
+        let _: i64 = server.ask(&["DEL", &index]);
+    }
+    assert!(store.list_munits(None, 9).await.unwrap().munits.is_empty());
+    assert!(store.candidates(9).await.unwrap().is_empty());
+
+    store.beat_munit(&munit, &beat()).await.unwrap();
+    assert_eq!(store.list_munits(None, 9).await.unwrap().munits, [munit.clone()]);
+    assert_eq!(store.candidates(9).await.unwrap().len(), 1);
+    let later = AT.after(MINUTE);
+    assert_eq!(store.claim_silent_munits(later, later).await.unwrap(), [munit]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_munit_that_has_expired_leaves_the_indexes_when_it_is_next_met() {
+    let mut server = start().await;
+    let store = server.store.clone();
+    for munit in ["listed", "claimed"] {
+        let record = Some(Arc::new(sample_munit(munit)));
+        store.commit_munit(&munit.parse().unwrap(), Revision::default(), record).await.unwrap();
+        let _: i64 = server.ask(&["DEL", &format!("mobz:{{munit:{munit}}}:munit")]);
+    }
+    let later = AT.after(MINUTE);
+    assert!(store.claim_silent_munits(later, later).await.unwrap().is_empty());
+    assert!(store.candidates(9).await.unwrap().is_empty());
+    let record = Some(Arc::new(sample_munit("listed")));
+    store.commit_munit(&"listed".parse().unwrap(), Revision::default(), record).await.unwrap();
+    let _: i64 = server.ask(&["DEL", "mobz:{munit:listed}:munit"]);
+    assert!(store.list_munits(None, 9).await.unwrap().munits.is_empty());
+    let left: Vec<String> = server.ask(&["KEYS", "mobz:{munits}:*"]);
+    assert!(left.is_empty(), "{left:?}");
 }

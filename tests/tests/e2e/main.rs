@@ -9,6 +9,7 @@ mod join;
 mod limits;
 mod load;
 mod load_hls;
+mod m2m;
 mod nodes;
 mod outage;
 mod p2m;

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::input::Relayed;
+use super::input::{Placing, Relayed};
 use super::record::Participant;
-use crate::id::{Address, NodeId, UserId};
-use crate::signal::{JoinAck, ServerSignal};
+use crate::id::{Address, MunitId, NodeId, StationId, UserId};
+use crate::signal::{Asker, JoinAck, MunitSignal, Refusal, ServerSignal};
 use crate::store::Change;
 
 /// All that follows from one input.
@@ -19,6 +19,8 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// What `/v1/events` tells, in order.
     pub events: Vec<RoomEvent>,
+    /// Why the input cannot be, where no connection is told so.
+    pub refused: Option<Refusal>,
 }
 
 /// One effect at the edge.
@@ -39,6 +41,8 @@ pub enum Effect {
         resumed: bool,
         /// As one of a p2m room's audience, this.
         member: Option<Arc<Participant>>,
+        /// Stations of an m2m room whose offers the driver fills in, as far as their munits make them in time.
+        watch: Vec<StationId>,
     },
     /// The connection was believed lost and lives: it is sent what was kept for it meanwhile.
     Replay {
@@ -86,6 +90,20 @@ pub enum Effect {
         /// How.
         close: Close,
     },
+    /// A station is to be put on a munit's record; then comes [`super::Input::Placed`], or the one who
+    /// asked for it is refused.
+    Place(Box<Placing>),
+    /// A signal to a munit.
+    Munit {
+        /// Which.
+        munit: MunitId,
+        /// What.
+        signal: MunitSignal,
+        /// On whose behalf; that one is told when the munit does not answer.
+        from: Option<Asker>,
+    },
+    /// A station goes from its munit's record, and the munit is told. Not to be lost.
+    Unassign(StationId),
     /// The number of viewers changed: the room is told of it soon, at most once a second.
     CountViewers,
 }

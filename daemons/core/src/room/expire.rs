@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::record::{Participant, ParticipantType};
 use super::settle::Turn;
-use super::{Close, Effect, Room};
+use super::{Close, Effect, Relayed, Room};
 use crate::id::{Address, NodeId, UserId};
 use crate::signal::Reason;
 use crate::store::KeptChange;
@@ -23,9 +23,15 @@ impl Room<'_> {
         unsent: Vec<Arc<str>>,
         turn: &mut Turn,
     ) {
-        let Some(participant) = self.find(user).filter(|there| there.address == *address).cloned() else {
+        let Some(participant) = self.find(user).cloned() else { return };
+        if participant.address != *address {
+            // It goes on elsewhere: what was on its way to it follows.
+            for text in unsent {
+                let relayed = Relayed { user: user.clone(), to: address.clone(), text, ack: None, hops: 0 };
+                self.undelivered(now, relayed, turn);
+            }
             return;
-        };
+        }
         if !participant.is_away() {
             self.mark_away(now, &participant, turn);
         }
@@ -69,6 +75,8 @@ impl Room<'_> {
                     participant.offer_until = None;
                 });
                 turn.removed.push(participant.user);
+            } else if is_due(participant.previous.as_ref().map(|previous| previous.until)) {
+                self.move_is_over(&participant, turn);
             }
         }
     }

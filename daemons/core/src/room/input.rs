@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Grants, Mode};
-use crate::id::{Address, NodeId, UserId};
+use crate::id::{Address, MunitId, NodeId, StationId, UserId};
 use crate::signal::RoomSignal;
 use crate::store::Asked;
 use crate::time::Timestamp;
@@ -63,6 +63,65 @@ pub enum Input {
         user: UserId,
         /// What it is told.
         reason: Option<String>,
+    },
+    /// A munit has the station on record that was asked for.
+    Placed {
+        /// What was asked.
+        placing: Box<Placing>,
+        /// Which it is.
+        station: StationId,
+    },
+    /// A publisher shall have another station, make before break.
+    Move {
+        /// The station it has.
+        station: StationId,
+        /// Where the next one shall lie; `None` is any other munit.
+        to: Option<MunitId>,
+    },
+    /// A moved publisher's old station has done its work: it goes.
+    Retire(StationId),
+    /// A station is gone, with its munit or by an operator's will.
+    StationLost {
+        /// Which.
+        station: StationId,
+        /// Whether its publisher may Offer again.
+        retry: bool,
+    },
+}
+
+/// A station that is to be placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placing {
+    /// Whose.
+    pub user: UserId,
+    /// Which participation of that user it is: its [`super::Participant::order`].
+    pub order: u64,
+    /// Where its connection is.
+    pub address: Address,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// The munits that have stations of the room's other publishers.
+    pub room_has: Vec<MunitId>,
+    /// Munits that must not be chosen.
+    pub apart_from: Vec<MunitId>,
+    /// The only munit that may be chosen.
+    pub on: Option<MunitId>,
+}
+
+/// What a station is placed for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A publisher's first Offer.
+    Publish {
+        /// The offer.
+        sdp: String,
+        /// The signal's `id`.
+        re: Option<String>,
+    },
+    /// A publisher that moves away from this station.
+    Move {
+        /// Which.
+        from: StationId,
     },
 }
 
@@ -143,7 +202,12 @@ impl Input {
             Self::Undelivered(relayed) => Asked::Users(vec![relayed.user.clone()]),
             Self::Due => Asked::Due(now),
             Self::NodeLost(node) => Asked::At(node.clone()),
-            Self::Close => Asked::Users(Vec::new()),
+            // Stations are of listed participants only.
+            Self::Close
+            | Self::Placed { .. }
+            | Self::Move { .. }
+            | Self::Retire(_)
+            | Self::StationLost { .. } => Asked::Users(Vec::new()),
         }
     }
 }

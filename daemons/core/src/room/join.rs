@@ -153,6 +153,7 @@ impl Room<'_> {
             order: now.as_millis(),
             resume: joining.secret.clone(),
             station: None,
+            previous: None,
         };
         if self.record.is_none() {
             turn.event("room.created", |data| {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::record::{Participant, ParticipantType};
 use super::settle::Turn;
+use super::station::let_go;
 use super::{Close, Effect, Room};
 use crate::id::UserId;
 use crate::signal::{Code, Left, Reason, Reasoned, Refusal, ServerSignal};
@@ -53,6 +54,7 @@ impl Room<'_> {
         let kick = ServerSignal::Kick { reason: Reason::Closed.as_str().to_owned() };
         for participant in record.participants.values() {
             turn.kept.push(KeptChange::Clear(participant.user.clone()));
+            participant.stations().for_each(|station| let_go(participant, station, turn));
             if !participant.is_away() {
                 turn.first_send(&participant.address, kick.clone());
                 turn.first_close(&participant.address, Close::Policy);
@@ -84,6 +86,7 @@ impl Room<'_> {
         {
             turn.touched = true;
             turn.left.push(Left { user: user.clone(), reason });
+            self.release(participant, turn);
             if participant.participant_type == ParticipantType::Publisher {
                 turn.removed.push(user.clone());
             }

@@ -8,11 +8,12 @@ mod expire;
 mod input;
 mod join;
 mod leave;
+mod media;
 mod publish;
 mod record;
 mod relay;
 mod settle;
-mod watch;
+mod station;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use std::time::Duration;
 
 pub use effect::{Close, Effect, Effects, RoomEvent};
 pub use expire::OFFER_WAIT;
-pub use input::{Ack, HOPS_MAX, Input, Joining, Relayed};
+pub use input::{Ack, HOPS_MAX, Input, Joining, Placing, Purpose, Relayed};
 pub use join::{resume_secret, user_of_secret};
 pub use record::{
     Audience, Grants, HEIRS_KNOWN, Heir, M2M_PUBLISHERS_MAX, M2M_VIEWERS_MAX, Mode, Participant,
-    ParticipantType, Record,
+    ParticipantType, Previous, Record,
 };
 use settle::Turn;
+pub use station::MOVE_WAIT;
 
 use crate::id::{Address, NodeId, RoomId, UserId};
 use crate::settings::Settings;
@@ -79,6 +81,12 @@ impl<'s> Room<'s> {
             Input::NodeLost(node) => self.node_lost(now, &node, &mut turn),
             Input::Close => self.close(&mut turn),
             Input::Remove { user, reason } => self.remove(&user, reason, &mut turn),
+            Input::Placed { placing, station } => self.placed(now, *placing, station, &mut turn),
+            Input::Move { station, to } => {
+                turn.refused = self.move_station(&station, to, &mut turn).err();
+            }
+            Input::Retire(station) => self.retire(&station, &mut turn),
+            Input::StationLost { station, retry } => self.station_lost(&station, retry, &mut turn),
         }
         self.settle(now, turn)
     }
@@ -135,9 +143,9 @@ impl<'s> Room<'s> {
                 self.ice_candidate(&sender, candidate, re.as_deref(), turn)
             }
             RoomSignal::Kick(kick) => self.kick(&sender, kick, re.as_deref(), turn),
-            RoomSignal::Watch(watch) => self.watch(&sender, &watch),
-            RoomSignal::Unwatch(unwatch) => self.with_station(&unwatch.station),
-            RoomSignal::SimulcastUpdate(update) => self.with_station(&update.station),
+            RoomSignal::Watch(watch) => self.watch(&sender, watch, re.as_deref(), turn),
+            RoomSignal::Unwatch(unwatch) => self.unwatch(&sender, unwatch, re.as_deref(), turn),
+            RoomSignal::SimulcastUpdate(update) => self.choose_layer(&sender, update, re.as_deref(), turn),
             RoomSignal::PublishRequest => self.publish_request(&sender, re.as_deref(), turn),
             RoomSignal::PublishAccept(accept) => {
                 self.publish_accept(now, &sender, accept, re.as_deref(), turn)

@@ -78,7 +78,7 @@ impl Room<'_> {
         self.find(&answer.user).ok_or_else(|| no_such_user(&answer.user))
     }
 
-    fn in_group(&self, signal: &str) -> Result<(), Refusal> {
+    pub(super) fn in_group(&self, signal: &str) -> Result<(), Refusal> {
         if self.mode() == Some(Mode::M2m) { Ok(()) } else { Err(self.mode_mismatch(signal)) }
     }
 

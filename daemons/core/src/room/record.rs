@@ -131,15 +131,30 @@ pub struct Participant {
     /// Its station in an m2m room, once placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub station: Option<StationId>,
+    /// The station it moves away from, which runs until the new one has taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Previous>,
+}
+
+/// A station whose publisher has another by now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Previous {
+    /// Which.
+    pub station: StationId,
+    /// When it goes, however far the move has come.
+    pub until: Timestamp,
 }
 
 impl Participant {
     /// When something happens to this participant by itself, if anything does.
     pub fn due(&self) -> Option<Timestamp> {
-        match (self.away_until, self.offer_until) {
-            (Some(away), Some(offer)) => Some(away.min(offer)),
-            (away, offer) => away.or(offer),
-        }
+        let moved = self.previous.as_ref().map(|previous| previous.until);
+        [self.away_until, self.offer_until, moved].into_iter().flatten().min()
+    }
+
+    /// Its station, and the one it moves away from.
+    pub fn stations(&self) -> impl Iterator<Item = &StationId> {
+        self.station.iter().chain(self.previous.as_ref().map(|previous| &previous.station))
     }
 
     /// Whether its connection is lost.
@@ -170,6 +185,14 @@ pub struct Record {
     pub next_order: u64,
     /// The listed participants, shared with earlier records: a change of one copies that one.
     pub participants: BTreeMap<UserId, Arc<Participant>>,
+}
+
+impl Record {
+    /// Whose station it is, also while its publisher moves away from it.
+    pub fn publisher_on(&self, station: &StationId) -> Option<&Participant> {
+        let mut everyone = self.participants.values().map(Arc::as_ref);
+        everyone.find(|there| there.stations().any(|its| its == station))
+    }
 }
 
 /// The audience of a p2m room as a whole: its viewers, counted and not listed.

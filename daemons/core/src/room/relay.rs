@@ -11,9 +11,6 @@ use crate::signal::{Code, Description, IceCandidate, Refusal, ServerSignal, Upda
 use crate::store::KeptChange;
 use crate::time::Timestamp;
 
-/// When to try again where no munit takes a station.
-const CAPACITY_RETRY: std::time::Duration = std::time::Duration::from_secs(5);
-
 impl Room<'_> {
     pub(super) fn offer(
         &self,
@@ -27,14 +24,7 @@ impl Room<'_> {
                 let signal = ServerSignal::Offer { from: sender.user.clone(), sdp: offer.sdp };
                 self.relay_to_peer(sender, offer.to.as_ref(), &signal, re, turn)
             }
-            Some(Mode::M2m) if sender.participant_type == ParticipantType::Viewer => {
-                let message = "only a publisher may Offer; send PublishRequest first";
-                Err(Refusal::new(Code::NotPublisher, message))
-            }
-            Some(Mode::M2m) => {
-                let message = "no munit can take a station now; Offer again later";
-                Err(Refusal::new(Code::NoCapacity, message).retry_after(CAPACITY_RETRY))
-            }
+            Some(Mode::M2m) => self.publish(sender, offer.sdp, re, turn),
             Some(Mode::P2m) | None => Err(self.mode_mismatch("Offer")),
         }
     }
@@ -52,7 +42,7 @@ impl Room<'_> {
                 let signal = ServerSignal::Answer { from, sdp: answer.sdp, station: None };
                 self.relay_to_peer(sender, answer.to.as_ref(), &signal, re, turn)
             }
-            Some(Mode::M2m) => Err(no_such_station(answer.station.as_ref())),
+            Some(Mode::M2m) => self.answer_station(sender, answer, re, turn),
             Some(Mode::P2m) | None => Err(self.mode_mismatch("Answer")),
         }
     }
@@ -75,7 +65,7 @@ impl Room<'_> {
                 };
                 self.relay_to_peer(sender, candidate.to.as_ref(), &signal, re, turn)
             }
-            Some(Mode::M2m) => Err(no_such_station(candidate.station.as_ref())),
+            Some(Mode::M2m) => self.trickle(sender, candidate, re, turn),
             Some(Mode::P2m) | None => Err(self.mode_mismatch("iceCandidate")),
         }
     }
@@ -95,6 +85,7 @@ impl Room<'_> {
             participant.audio = update.audio.unwrap_or(participant.audio);
         });
         turn.updated = Some((sender.user.clone(), sender.address.clone(), re.map(str::to_owned)));
+        self.mute(sender, turn);
         Ok(())
     }
 
@@ -167,13 +158,4 @@ impl Room<'_> {
         }
         Ok(())
     }
-}
-
-/// The refusal for a station that is not there.
-pub(super) fn no_such_station(station: Option<&crate::id::StationId>) -> Refusal {
-    let message = match station {
-        Some(station) => format!("there is no station {station} in the room; see `publishers`"),
-        None => "you have no station yet; name one, or Offer first".to_owned(),
-    };
-    Refusal::new(Code::NoSuchStation, message)
 }

@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use super::record::{Mode, Participant, Record};
 use super::{Close, Effect, Effects, Room, RoomEvent};
-use crate::id::{Address, UserId};
-use crate::signal::{Ingest, JoinAck, Left, Limits, ParticipantView, PublisherView, Refusal, ServerSignal};
+use crate::id::{Address, StationId, UserId};
+use crate::signal::{
+    Ingest, JoinAck, Left, Limits, Moved, MunitSignal, ParticipantView, PublisherView, Refusal, ServerSignal,
+};
 use crate::store::{Change, KeptChange, MemberChange, RecordChange};
 use crate::time::{Timestamp, millis};
 
@@ -25,6 +27,10 @@ pub(super) struct Turn {
     pub(super) back: Vec<UserId>,
     pub(super) added: Vec<UserId>,
     pub(super) removed: Vec<UserId>,
+    /// Publishers whose station is another.
+    pub(super) moved: Vec<Moved>,
+    /// A publisher has a station now, or has none any more.
+    pub(super) stations_changed: bool,
     pub(super) owner_changed: bool,
     /// Who joined again, and stays the owner if it was.
     pub(super) replaced: Option<UserId>,
@@ -34,6 +40,8 @@ pub(super) struct Turn {
     pub(super) count_viewers: bool,
     /// Not everything due was done.
     pub(super) look_again: bool,
+    /// Why an input that no connection sent cannot be.
+    pub(super) refused: Option<Refusal>,
     /// Before any news.
     pub(super) first: Vec<Effect>,
     /// After all news.
@@ -59,6 +67,18 @@ impl Turn {
         if re.is_some() {
             let re = re.map(str::to_owned);
             self.last.push(Effect::Send { to: to.clone(), signal: ServerSignal::Ack, re });
+        }
+    }
+
+    /// The munit of `station` is to let it go.
+    pub(super) fn unassign(&mut self, station: StationId) {
+        self.last.push(Effect::Unassign(station));
+    }
+
+    /// Tells the munit of `station` something nobody waits for.
+    pub(super) fn tell_munit(&mut self, station: &StationId, signal: MunitSignal) {
+        if let Some(munit) = station.munit() {
+            self.last.push(Effect::Munit { munit, signal, from: None });
         }
     }
 
@@ -94,7 +114,8 @@ impl Turn {
     }
 
     fn is_publish_news(&self) -> bool {
-        !(self.added.is_empty() && self.removed.is_empty())
+        let set = !(self.added.is_empty() && self.removed.is_empty());
+        set || self.stations_changed || !self.moved.is_empty()
     }
 }
 
@@ -123,6 +144,7 @@ impl Room<'_> {
         effects.change = self.changed(now, &mut turn);
         effects.list.append(&mut turn.last);
         effects.events = turn.events;
+        effects.refused = turn.refused;
         effects
     }
 
@@ -185,8 +207,26 @@ impl Room<'_> {
         let (record, participant) = (self.record.as_ref()?, self.find(&user)?);
         let ack = Box::new(self.join_ack(now, record, participant));
         let member = self.members.get(&user).cloned().map(Arc::new);
-        list.push(Effect::Enter { at, user: user.clone(), ack, re, resumed, member });
+        let watch = self.to_watch(participant, resumed);
+        list.push(Effect::Enter { at, user: user.clone(), ack, re, resumed, member, watch });
         Some(user)
+    }
+
+    pub(super) fn sync(&self, sender: &Participant, re: Option<String>, turn: &mut Turn) {
+        let Some(record) = &self.record else { return };
+        let signal = ServerSignal::RoomState {
+            participants: self.participants_for(sender),
+            publishers: self.publishers().map(Into::into).collect(),
+            owner: record.owner.clone(),
+            version: record.version,
+        };
+        turn.last.push(Effect::Send { to: sender.address.clone(), signal, re });
+    }
+
+    /// Everybody; in p2m the publisher and oneself.
+    fn participants_for(&self, viewer: &Participant) -> Vec<ParticipantView> {
+        let oneself = self.members.get(&viewer.user);
+        self.listed().chain(oneself).map(Into::into).collect()
     }
 
     fn join_ack(&self, now: Timestamp, record: &Record, participant: &Participant) -> JoinAck {
@@ -257,7 +297,7 @@ impl Room<'_> {
                 publishers,
                 added: turn.added.clone(),
                 removed: turn.removed.clone(),
-                moved: Vec::new(),
+                moved: turn.moved.clone(),
                 version,
             };
             tell(change, entered);

@@ -1,16 +1,16 @@
 //! A room with a store in a few maps and people who act on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use mobz_core::id::{Address, ConnectionId, NodeId, RoomId, UserId};
+use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId, UserId};
 use mobz_core::room::{
     Audience, Effect, Effects, Grants, HEIRS_KNOWN, Heir, Input, Joining, Mode, Participant, ParticipantType,
-    Record, Room, resume_secret,
+    Placing, Record, Room, resume_secret,
 };
 use mobz_core::settings::Settings;
-use mobz_core::signal::{Code, Description, Reasoned, RoomSignal, ServerSignal, UpdateVideo};
+use mobz_core::signal::{Code, Description, Reasoned, RoomSignal, ServerSignal, UpdateVideo, Watch};
 use mobz_core::store::{
     AUDIENCE_BATCH_MAX, Asked, Change, KeptChange, Loaded, MemberChange, RecordChange, Revision,
 };
@@ -19,21 +19,78 @@ use mobz_core::time::Timestamp;
 /// One thing that one of the people does, or that happens to them.
 #[derive(Clone, Debug)]
 pub enum Act {
-    Join { who: usize, publish: Option<bool>, grants: u8 },
-    Resume { who: usize },
-    ResumeWrongly { who: usize },
-    Leave { who: usize },
-    Lost { who: usize },
-    TimedOut { who: usize },
-    Kick { who: usize, whom: usize },
-    UpdateVideo { who: usize, video: bool },
-    PublishRequest { who: usize },
-    PublishAccept { who: usize, whom: usize },
-    PublishReject { who: usize, whom: usize },
-    Offer { who: usize },
-    Wait { seconds: u64 },
-    NodeLost { node: usize },
-    Remove { whom: usize },
+    Join {
+        who: usize,
+        publish: Option<bool>,
+        grants: u8,
+    },
+    Resume {
+        who: usize,
+    },
+    ResumeWrongly {
+        who: usize,
+    },
+    Leave {
+        who: usize,
+    },
+    Lost {
+        who: usize,
+    },
+    TimedOut {
+        who: usize,
+    },
+    Kick {
+        who: usize,
+        whom: usize,
+    },
+    UpdateVideo {
+        who: usize,
+        video: bool,
+    },
+    PublishRequest {
+        who: usize,
+    },
+    PublishAccept {
+        who: usize,
+        whom: usize,
+    },
+    PublishReject {
+        who: usize,
+        whom: usize,
+    },
+    Offer {
+        who: usize,
+    },
+    Wait {
+        seconds: u64,
+    },
+    NodeLost {
+        node: usize,
+    },
+    Remove {
+        whom: usize,
+    },
+    /// A munit takes the station that was asked for longest ago, or none does.
+    Place {
+        takes: bool,
+    },
+    Move {
+        who: usize,
+    },
+    Retire {
+        who: usize,
+    },
+    StationLost {
+        who: usize,
+    },
+    Watch {
+        who: usize,
+        whom: usize,
+    },
+}
+
+pub fn munit(n: usize) -> MunitId {
+    format!("m{}", n % 4).parse().unwrap()
 }
 
 pub fn user(n: usize) -> UserId {
@@ -54,6 +111,11 @@ pub struct World {
     record: Option<Arc<Record>>,
     members: BTreeMap<UserId, Participant>,
     kept: BTreeMap<UserId, usize>,
+    /// What is to be placed, in order.
+    pub placing: VecDeque<Placing>,
+    /// The stations on the munits' records.
+    pub assigned: BTreeSet<StationId>,
+    stations: u64,
 }
 
 impl World {
@@ -68,6 +130,9 @@ impl World {
             record: None,
             members: BTreeMap::new(),
             kept: BTreeMap::new(),
+            placing: VecDeque::new(),
+            assigned: BTreeSet::new(),
+            stations: 0,
         }
     }
 
@@ -96,6 +161,16 @@ impl World {
 
     pub fn kept(&self, who: usize) -> usize {
         self.kept.get(&user(who)).copied().unwrap_or_default()
+    }
+
+    /// The stations that the room knows, current ones and such that are moved away from.
+    pub fn stations(&self) -> BTreeSet<StationId> {
+        self.everyone().flat_map(Participant::stations).cloned().collect()
+    }
+
+    /// The station of one of the people.
+    pub fn station(&self, who: usize) -> Option<StationId> {
+        self.participant(&user(who))?.station.clone()
     }
 
     /// Nobody is there twice, and only the away have kept signals.
@@ -152,8 +227,45 @@ impl World {
             Act::Wait { seconds } => return self.wait(seconds),
             Act::NodeLost { node: lost } => return self.lose(&node(lost)),
             Act::Remove { whom } => Input::Remove { user: user(whom), reason: None },
+            Act::Place { takes } => match self.place(takes) {
+                Some(placed) => placed,
+                None => return Vec::new(),
+            },
+            Act::Move { who } => match self.station(who) {
+                Some(station) => Input::Move { station, to: None },
+                None => return Vec::new(),
+            },
+            Act::Retire { who } => {
+                match self.participant(&user(who)).and_then(|there| there.previous.clone()) {
+                    Some(previous) => Input::Retire(previous.station),
+                    None => return Vec::new(),
+                }
+            }
+            Act::StationLost { who } => {
+                match self.participant(&user(who)).and_then(|there| there.stations().last().cloned()) {
+                    Some(station) => Input::StationLost { station, retry: true },
+                    None => return Vec::new(),
+                }
+            }
+            Act::Watch { who, whom } => {
+                self.signal(who, RoomSignal::Watch(Watch { station: None, user: Some(user(whom)) }))
+            }
         };
         vec![self.apply(input)]
+    }
+
+    /// Does what a driver does with the effect `Place`.
+    fn place(&mut self, takes: bool) -> Option<Input> {
+        let placing = Box::new(self.placing.pop_front()?);
+        let mut munits = (0..4).map(munit).filter(|munit| !placing.apart_from.contains(munit));
+        let munit = munits.find(|munit| !placing.room_has.contains(munit)).unwrap_or_else(|| munit(0));
+        if !takes {
+            return None;
+        }
+        self.stations += 1;
+        let station = StationId::on(&munit, self.stations);
+        self.assigned.insert(station.clone());
+        Some(Input::Placed { placing, station })
     }
 
     fn wait(&mut self, seconds: u64) -> Vec<Effects> {
@@ -197,7 +309,7 @@ impl World {
         }))
     }
 
-    fn signal(&self, who: usize, signal: RoomSignal) -> Input {
+    pub fn signal(&self, who: usize, signal: RoomSignal) -> Input {
         let nowhere = Address { node: node(who), connection: ConnectionId(0) };
         let address = self.address(who).unwrap_or(nowhere);
         Input::Signal { user: user(who), address, signal, re: Some("2".into()) }
@@ -212,7 +324,7 @@ impl World {
         listed.chain(self.members.values())
     }
 
-    fn apply(&mut self, input: Input) -> Effects {
+    pub fn apply(&mut self, input: Input) -> Effects {
         self.now = self.now.after(Duration::from_millis(7));
         let loaded = self.load(&input.asked(self.now));
         let effects = Room::new(&self.settings, self.room.clone(), loaded).apply(self.now, input);
@@ -220,6 +332,11 @@ impl World {
         for effect in &effects.list {
             if let Effect::Enter { user, resumed: true, .. } | Effect::Replay { user, .. } = effect {
                 self.kept.remove(user);
+            }
+            match effect {
+                Effect::Place(placing) => self.placing.push_back((**placing).clone()),
+                Effect::Unassign(station) => drop(self.assigned.remove(station)),
+                _ => {}
             }
         }
         effects

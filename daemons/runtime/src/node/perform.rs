@@ -7,31 +7,45 @@ use std::time::Instant;
 use bytes::Bytes;
 use mobz_core::id::{Address, NodeId, RoomId};
 use mobz_core::room::{Ack, Close, Effect, Effects, Input, Relayed};
-use mobz_core::signal::{JoinAck, ServerSignal};
+use mobz_core::signal::{Code, JoinAck, ServerSignal};
 use mobz_core::store::{Kept, Revision};
 
 use super::Node;
+use super::media::Entering;
 use crate::hub::{Outbound, Seat};
 use crate::message::{Delivery, NodeMessage};
 
 /// The most relays to other nodes whose acknowledgement is awaited; those beyond are not timed.
 const RELAYED_WAITING_MAX: usize = 100_000;
 
+/// What came of performing effects.
+#[derive(Debug, Default)]
+pub(super) struct Performed {
+    /// What follows, to be decided: relays that reached nobody, stations that were placed.
+    pub(super) follow: VecDeque<Input>,
+    /// The code of a refusal.
+    pub(super) refused: Option<Code>,
+    /// Who is still to be told that it has joined.
+    pub(super) entering: Option<Entering>,
+}
+
 impl Node {
-    /// Performs effects in order. Returns the relays that reached nobody, to be decided again.
-    pub(super) async fn perform(
-        &self,
-        room: &RoomId,
-        revision: Revision,
-        effects: Effects,
-    ) -> VecDeque<Input> {
-        let mut undelivered = VecDeque::new();
+    /// Performs effects in order: first what connections are told, then what munits are.
+    pub(super) async fn perform(&self, room: &RoomId, revision: Revision, effects: Effects) -> Performed {
+        let mut performed = Performed::default();
+        let undelivered = &mut performed.follow;
+        let mut for_munits = Vec::new();
         let mut elsewhere: BTreeMap<NodeId, Vec<Delivery>> = BTreeMap::new();
         for effect in effects.list {
             match effect {
-                Effect::Enter { at, user, ack, re, resumed, member } => {
+                Effect::Enter { at, user, ack, re, resumed, member, watch } => {
                     let seat = Seat { room: room.clone(), user, mode: ack.mode, member };
-                    Box::pin(self.enter(&at, seat, *ack, re.as_deref(), resumed)).await;
+                    if watch.is_empty() {
+                        Box::pin(self.enter(&at, seat, *ack, re.as_deref(), resumed)).await;
+                    } else {
+                        self.hub.expect(room);
+                        performed.entering = Some(Entering { at, seat, ack, re, watch });
+                    }
                 }
                 Effect::Replay { at, user } => {
                     let kept = self.counted(self.store.take_kept(room, &user).await).unwrap_or_default();
@@ -84,6 +98,7 @@ impl Node {
                         elsewhere.entry(at.node).or_default().push(delivery);
                     }
                 }
+                Effect::Place(_) | Effect::Munit { .. } | Effect::Unassign(_) => for_munits.push(effect),
                 Effect::CountViewers => {
                     self.counting.lock().entry(room.clone()).or_default();
                 }
@@ -92,7 +107,32 @@ impl Node {
         for (node, deliveries) in elsewhere {
             undelivered.extend(Box::pin(self.send(&node, room, revision, deliveries)).await);
         }
-        undelivered
+        if !for_munits.is_empty() {
+            Box::pin(self.perform_for_munits(room, for_munits, &mut performed)).await;
+        }
+        performed
+    }
+
+    async fn perform_for_munits(&self, room: &RoomId, effects: Vec<Effect>, performed: &mut Performed) {
+        for effect in effects {
+            match effect {
+                Effect::Place(placing) => match self.place(room, placing).await {
+                    Ok(placed) => performed.follow.push_back(placed),
+                    Err(refusal) => performed.refused = Some(refusal.code),
+                },
+                Effect::Munit { munit, signal, from } => self.signal_munit(&munit, signal, from).await,
+                Effect::Unassign(station) => self.unassign(station).await,
+                Effect::Enter { .. }
+                | Effect::Replay { .. }
+                | Effect::Send { .. }
+                | Effect::Tell { .. }
+                | Effect::TellAudience { .. }
+                | Effect::Relay(_)
+                | Effect::Exit { .. }
+                | Effect::Close { .. }
+                | Effect::CountViewers => {}
+            }
+        }
     }
 
     /// Sends deliveries to another node; returns the relays among them if nobody listens there.
@@ -181,7 +221,14 @@ impl Node {
         }
     }
 
-    async fn enter(&self, at: &Address, seat: Seat, mut ack: JoinAck, re: Option<&str>, resumed: bool) {
+    pub(super) async fn enter(
+        &self,
+        at: &Address,
+        seat: Seat,
+        mut ack: JoinAck,
+        re: Option<&str>,
+        resumed: bool,
+    ) {
         let kept = if resumed {
             self.counted(self.store.take_kept(&seat.room, &seat.user).await).unwrap_or_default()
         } else {
@@ -203,7 +250,7 @@ impl Node {
         }
     }
 
-    fn count_refusal(&self, signal: &ServerSignal) {
+    pub(super) fn count_refusal(&self, signal: &ServerSignal) {
         if let ServerSignal::Error { code, .. } = signal {
             let code = serde_json::to_value(code).ok();
             let code = code.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();

@@ -33,7 +33,10 @@ impl Node {
             Ok(message) => message,
             Err(error) => return tracing::warn!(%error, "cannot read a message of another node"),
         };
-        self.hub.stale_unless(&room, revision);
+        // Who knows no revision, as a munit, says nothing of it.
+        if revision != Revision::default() {
+            self.hub.stale_unless(&room, revision);
+        }
         let mut answers: BTreeMap<NodeId, Vec<Delivery>> = BTreeMap::new();
         let mut undelivered = VecDeque::new();
         for delivery in deliveries {
@@ -99,6 +102,10 @@ fn awaited(input: &Input) -> Option<(mobz_core::id::Address, String)> {
         | Input::Due
         | Input::NodeLost(_)
         | Input::Close
-        | Input::Remove { .. } => None,
+        | Input::Remove { .. }
+        | Input::Placed { .. }
+        | Input::Move { .. }
+        | Input::Retire(_)
+        | Input::StationLost { .. } => None,
     }
 }

@@ -31,6 +31,8 @@ const LEASE: Duration = Duration::from_secs(10);
 const RESTORE_ATTEMPTS_MAX: u32 = 4;
 /// How often due rooms are looked for.
 const DUE_POLL: Duration = Duration::from_millis(250);
+/// How often munits that have fallen silent are looked for: what that adds to the time until they are missed.
+const SWEEP_POLL: Duration = Duration::from_millis(250);
 /// How often changed audiences are counted; a room at most once in [`COUNT_PAUSE`].
 const COUNT_POLL: Duration = Duration::from_millis(100);
 /// The least time between two `ViewerCount` of a room (PROTOCOL.md §3).
@@ -52,12 +54,15 @@ impl Node {
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken) -> Result<(), StoreError> {
         self.store.beat(&self.id, clock::now().after(LEASE)).await?;
         let subscription = self.store.listen(&self.id).await?;
+        let replies = self.store.listen_replies(&self.replies).await?;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let spawn = |task: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>| {
             tasks.spawn(stop.clone().run_until_cancelled_owned(task));
         };
         spawn(Box::pin(self.clone().listen(subscription)));
+        spawn(Box::pin(self.clone().listen_replies(replies)));
+        spawn(Box::pin(self.clone().keep_sweeping()));
         spawn(Box::pin(self.clone().keep_beating()));
         spawn(Box::pin(self.clone().keep_looking()));
         spawn(Box::pin(self.clone().keep_counting()));
@@ -103,6 +108,7 @@ impl Node {
             every.tick().await;
             if self.counted(self.store.beat(&self.id, clock::now().after(LEASE)).await).is_err() {
                 steady_since = None;
+                self.steady.store(false, Ordering::Relaxed);
                 continue;
             }
             if steady_since.is_none() {
@@ -111,7 +117,20 @@ impl Node {
             }
             // After a fault of the store every node looks lost until it has said otherwise.
             if steady_since.get_or_insert_with(Instant::now).elapsed() >= LEASE {
+                self.steady.store(true, Ordering::Relaxed);
                 self.take_over().await;
+            }
+        }
+    }
+
+    /// Looks for munits that have fallen silent, as long as the store answers.
+    async fn keep_sweeping(self: Arc<Self>) {
+        let mut every = tokio::time::interval(SWEEP_POLL);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every.tick().await;
+            if self.steady.load(Ordering::Relaxed) {
+                self.sweep_munits().await;
             }
         }
     }
@@ -167,8 +186,10 @@ impl Node {
         loop {
             every.tick().await;
             self.time_relays();
+            self.time_munits();
             let Ok(rooms) = self.store.claim_due(clock::now()).await else { continue };
             stream::iter(rooms).for_each_concurrent(ROOMS_AT_ONCE, |room| self.clone().look(room)).await;
+            self.unassign_waiting().await;
         }
     }
 

@@ -6,6 +6,7 @@
 mod audience;
 mod due;
 mod events;
+mod munits;
 mod nodes;
 mod rooms;
 mod streams;
@@ -28,6 +29,7 @@ pub struct MemoryStore {
     rooms: rooms::Shelf,
     streams: streams::Shelf,
     nodes: nodes::Register,
+    munits: munits::Fleet,
     events: events::Log,
 }
 
@@ -42,6 +44,7 @@ impl MemoryStore {
             rooms: rooms::Shelf::default(),
             streams: streams::Shelf::default(),
             nodes: nodes::Register::default(),
+            munits: munits::Fleet::default(),
             events: events::Log::default(),
         });
         tokio::spawn(sweep_while_used(Arc::downgrade(&store)));
@@ -52,6 +55,7 @@ impl MemoryStore {
 impl Drop for MemoryStore {
     fn drop(&mut self) {
         self.nodes.close();
+        self.munits.close();
         self.streams.close();
     }
 }
@@ -63,6 +67,7 @@ async fn sweep_while_used(store: Weak<MemoryStore>) {
         let now = Instant::now();
         store.rooms.sweep(now);
         store.streams.sweep(now);
+        store.munits.sweep(now);
     }
 }
 
@@ -82,12 +87,15 @@ mod tests {
     use bytes::Bytes;
     use mobz_core::hls::store::{COUNTERS_TTL, MediaName, StreamChange, Streams};
     use mobz_core::id::RoomId;
+    use mobz_core::munit::{Beat, Load};
     use mobz_core::store::{
-        Asked, Change, Committed, Nodes, ROOM_TTL, RecordChange, Revision, Rooms, Subscription,
+        Asked, Change, Committed, Munits, Nodes, ROOM_TTL, RecordChange, Revision, Rooms, Subscription,
     };
 
+    use mobz_core::time::Timestamp;
+
     use super::*;
-    use crate::contract::sample;
+    use crate::contract::{sample, sample_munit};
 
     const NEARLY_ROOM_TTL: Duration = Duration::from_secs(ROOM_TTL.as_secs() - 1);
 
@@ -121,6 +129,28 @@ mod tests {
         let afresh = store.commit(&demo(), Revision::default(), put()).await.unwrap();
         assert!(matches!(afresh, Committed::Done(_)));
         assert!(exists(&store).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_munit_that_nobody_beats_goes() {
+        let store = MemoryStore::new();
+        let munit = "m".parse().unwrap();
+        let record = Some(Arc::new(sample_munit("m")));
+        store.commit_munit(&munit, Revision::default(), record).await.unwrap();
+        tokio::time::advance(NEARLY_ROOM_TTL).await;
+        let beat =
+            Beat { instance: "a".into(), at: Timestamp::from_millis(1), ready: true, load: Load::default() };
+        assert!(store.beat_munit(&munit, &beat).await.unwrap().is_some());
+        tokio::time::advance(NEARLY_ROOM_TTL).await;
+        assert_eq!(store.candidates(1).await.unwrap().len(), 1);
+
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(store.load_munit(&munit).await.unwrap().record.is_none());
+        assert!(store.candidates(1).await.unwrap().is_empty());
+        assert!(store.list_munits(None, 1).await.unwrap().munits.is_empty());
+        let now = Timestamp::from_millis(u64::MAX);
+        assert!(store.claim_silent_munits(now, now).await.unwrap().is_empty());
+        assert!(store.beat_munit(&munit, &beat).await.unwrap().is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,8 +1,8 @@
-//! Names of keys and channels. What belongs to one room, one index shard or one node lies together
-//! (Redis Cluster specification, hash tags); no id can hold a brace.
+//! Names of keys and channels. What belongs to one room, one index shard, one node or one
+//! munit lies together (Redis Cluster specification, hash tags); no id can hold a brace.
 
 use mobz_core::hls::store::MediaName;
-use mobz_core::id::{NodeId, RoomId};
+use mobz_core::id::{MunitId, NodeId, RoomId};
 
 use crate::shard::shard_of;
 
@@ -58,6 +58,39 @@ pub(super) fn node_rooms(node: &NodeId) -> String {
 /// The channel of messages to a node.
 pub(super) fn node_bus(node: &NodeId) -> String {
     format!("mobz:{{node:{node}}}:bus")
+}
+
+/// A hash: revision, name of the last commit, record, last heartbeat, and what of the record the scripts need.
+pub(super) fn munit(munit: &MunitId) -> String {
+    format!("mobz:{{munit:{munit}}}:munit")
+}
+
+/// The last revision, which outlives the munit.
+pub(super) fn munit_revision(munit: &MunitId) -> String {
+    format!("mobz:{{munit:{munit}}}:revision")
+}
+
+/// The channel of signals to a munit (PROTOCOL.md §4).
+pub(super) fn munit_bus(munit: &MunitId) -> String {
+    format!("mobz:munit:{munit}")
+}
+
+/// The keys of the indexes of munits.
+pub(super) struct MunitIndex;
+
+impl MunitIndex {
+    /// A sorted set of munit ids, all of score 0.
+    pub(super) const IDS: &str = "mobz:{munits}:ids";
+    /// A sorted set of the munits that take stations, by how many.
+    pub(super) const FREE: &str = "mobz:{munits}:free";
+    /// A sorted set of the munits that are not lost, by when they were last heard.
+    pub(super) const HEARD: &str = "mobz:{munits}:heard";
+    /// A hash: when somebody claimed a silent munit.
+    pub(super) const CLAIMED: &str = "mobz:{munits}:claimed";
+    /// A hash: of which revision of each munit the indexes tell.
+    pub(super) const REVISIONS: &str = "mobz:{munits}:revisions";
+    /// All of them, in the order in which scripts name them.
+    pub(super) const ALL: [&str; 5] = [Self::IDS, Self::FREE, Self::HEARD, Self::CLAIMED, Self::REVISIONS];
 }
 
 /// The keys of one shard of the index.

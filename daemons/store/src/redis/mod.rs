@@ -2,13 +2,14 @@
 //!
 //! One script, one round trip: every change of a room or a stream is one Lua script over keys of one hash
 //! tag. Only what belongs to no single room lies elsewhere: the index of rooms and their deadlines, the
-//! register of nodes and the log of events. Needs Redis 6.2, in a cluster 7.0 (sharded PubSub).
+//! register of nodes, the indexes of munits and the log of events. Needs Redis 6.2, in a cluster 7.0 (sharded PubSub).
 
 mod bus;
 mod connection;
 mod events;
 mod keys;
 mod links;
+mod munits;
 mod nodes;
 mod rooms;
 mod script;

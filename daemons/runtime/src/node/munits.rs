@@ -1,0 +1,214 @@
+//! Munits as a node changes them: stations put on their records and taken off, munits that are lost.
+//!
+//! The record first, then the signal that wakes: what a munit misses it reads.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+use mobz_core::id::{MunitId, RoomId, StationId};
+use mobz_core::munit::{self, BEAT_MISSING_MAX, CAPACITY_RETRY, Decided};
+use mobz_core::placement::{CANDIDATES_MAX, choose};
+use mobz_core::room::{Input, Placing, Purpose};
+use mobz_core::signal::{Code, MunitSignal, Refusal, ServerSignal};
+use mobz_core::store::{Committed, Event, LoadedMunit};
+use mobz_core::time::Timestamp;
+
+use super::{COMMIT_ATTEMPTS_MAX, Node, NodeError};
+use crate::clock;
+use crate::hub::Outbound;
+
+/// How many munits are asked to take one station before it is refused.
+const PLACE_ATTEMPTS_MAX: usize = 8;
+/// The most stations that wait for the store to be taken off their munits' records; those beyond are
+/// left for the munits to find.
+const UNASSIGN_WAITING_MAX: usize = 100_000;
+/// How many rooms of a lost munit are told at once.
+const LOST_AT_ONCE: usize = 16;
+
+impl Node {
+    /// Decides `input` on a munit and commits it; a refusal by the rules is the inner error. Whoever has to
+    /// hear of it still has to be told ([`Node::wake_munit`]).
+    ///
+    /// # Errors
+    /// When the store fails or others keep changing the munit; nothing was changed then, as far as is known.
+    pub async fn change_munit(
+        &self,
+        munit: &MunitId,
+        input: munit::Input,
+    ) -> Result<Result<(), Refusal>, NodeError> {
+        self.change_munit_unless(munit, input, |_, _| None).await
+    }
+
+    /// Tells a munit what its record says already; it may miss that.
+    pub async fn wake_munit(&self, munit: &MunitId, signal: MunitSignal) {
+        self.signal_munit(munit, signal, None).await;
+    }
+
+    /// As [`Self::change_munit`], refused too where `refuses` says so of the munit as loaded.
+    async fn change_munit_unless(
+        &self,
+        munit: &MunitId,
+        input: munit::Input,
+        refuses: impl Fn(&LoadedMunit, Timestamp) -> Option<Refusal>,
+    ) -> Result<Result<(), Refusal>, NodeError> {
+        let _gate = self.munit_gates[self.gate_of(munit) % self.munit_gates.len()].lock().await;
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let now = clock::now();
+            let loaded = self.counted(self.store.load_munit(munit).await)?;
+            if let Some(refusal) = refuses(&loaded, now) {
+                return Ok(Err(refusal));
+            }
+            let record = match munit::apply(munit, loaded.record.as_deref(), now, input.clone()) {
+                Decided::Same => return Ok(Ok(())),
+                Decided::Refused(refusal) => return Ok(Err(refusal)),
+                Decided::Put(record) => record,
+            };
+            match self.counted(self.store.commit_munit(munit, loaded.revision, Some(record)).await)? {
+                Committed::Done(_) => return Ok(Ok(())),
+                Committed::Conflict => self.metrics.commit_conflicts.inc(),
+            }
+        }
+        Err(NodeError::MunitContended(munit.clone()))
+    }
+
+    /// Puts a station on some munit's record; what the room is told of it, or why there is none.
+    pub(super) async fn place(&self, room: &RoomId, placing: Box<Placing>) -> Result<Input, Refusal> {
+        let placed = self.try_place(room, &placing).await.unwrap_or_else(|error| Err(error.refusal()));
+        let outcome = if placed.is_ok() { "placed" } else { "refused" };
+        self.metrics.placements.with_label_values(&[outcome]).inc();
+        match placed {
+            Ok(station) => Ok(Input::Placed { placing, station }),
+            Err(refusal) => {
+                if let Purpose::Publish { re, .. } = placing.purpose {
+                    let signal = ServerSignal::from(refusal.clone());
+                    self.count_refusal(&signal);
+                    self.push(&placing.address, Outbound::news(signal.to_json(re.as_deref())));
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn try_place(
+        &self,
+        room: &RoomId,
+        placing: &Placing,
+    ) -> Result<Result<StationId, Refusal>, NodeError> {
+        let Placing { user, room_has, on, .. } = placing;
+        let mut apart_from = placing.apart_from.clone();
+        for _ in 0..PLACE_ATTEMPTS_MAX {
+            let munit = if let Some(named) = on {
+                named.clone()
+            } else {
+                let candidates = self.counted(self.store.candidates(CANDIDATES_MAX).await)?;
+                match choose(&candidates, room_has, &apart_from, chance()) {
+                    Some(chosen) => chosen.clone(),
+                    None => break,
+                }
+            };
+            let station = StationId::on(&munit, chance());
+            let (user, room) = (user.clone(), room.clone());
+            let assign = munit::Input::Assign { station: station.clone(), user, room };
+            match self.change_munit_unless(&munit, assign, takes_none).await {
+                Ok(Ok(())) => return Ok(Ok(station)),
+                Ok(Err(refusal)) if on.is_some() => return Ok(Err(refusal)),
+                Ok(Err(_)) | Err(NodeError::MunitContended(_)) => apart_from.push(munit),
+                Err(error) => {
+                    // It may have been committed, although nobody could say so.
+                    self.unassign_later(station);
+                    return Err(error);
+                }
+            }
+        }
+        let message = "no munit can take a station now; Offer again later";
+        Ok(Err(Refusal::new(Code::NoCapacity, message).retry_after(CAPACITY_RETRY)))
+    }
+
+    /// Takes a station off its munit's record and tells the munit; later, where the store does not answer.
+    pub(super) async fn unassign(&self, station: StationId) {
+        let Some(munit) = station.munit() else {
+            return tracing::warn!(%station, "a station that names no munit is on none");
+        };
+        match self.change_munit(&munit, munit::Input::Unassign(station.clone())).await {
+            Ok(Ok(())) => self.wake_munit(&munit, MunitSignal::Unassign { station }).await,
+            Ok(Err(refusal)) => tracing::warn!(%station, message = refusal.message, "cannot unassign"),
+            Err(error) => {
+                tracing::warn!(%station, %error, "the station is unassigned once the store answers");
+                self.unassign_later(station);
+            }
+        }
+    }
+
+    /// Notes that a station must go from its munit's record.
+    pub(super) fn unassign_later(&self, station: StationId) {
+        let mut waiting = self.unassigning.lock();
+        if waiting.len() < UNASSIGN_WAITING_MAX {
+            waiting.insert(station);
+        }
+    }
+
+    /// Sees to what was noted, now that the store answers again.
+    pub(super) async fn unassign_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.unassigning.lock());
+        for station in waiting {
+            self.unassign(station).await;
+        }
+    }
+
+    /// Tells the rooms of munits whose heartbeat is missing that their stations are lost.
+    pub(super) async fn sweep_munits(&self) {
+        let now = clock::now();
+        let before =
+            Timestamp::from_millis(now.as_millis().saturating_sub(mobz_core::time::millis(BEAT_MISSING_MAX)));
+        let Ok(silent) = self.counted(self.store.claim_silent_munits(now, before).await) else { return };
+        for munit in silent {
+            if let Err(error) = self.lose_munit(&munit).await {
+                tracing::warn!(%munit, %error, "the munit stays lost and unseen to");
+            }
+        }
+    }
+
+    async fn lose_munit(&self, munit: &MunitId) -> Result<(), NodeError> {
+        let loaded = self.counted(self.store.load_munit(munit).await)?;
+        let Some(record) = loaded.record.filter(|record| !record.lost) else { return Ok(()) };
+        let now = clock::now();
+        if now.since(record.heard_at(loaded.beat.as_ref())) <= BEAT_MISSING_MAX {
+            return Ok(());
+        }
+        tracing::warn!(%munit, stations = record.stations.len(), "a munit is lost");
+        self.metrics.munits_lost.inc();
+        let tell = |(station, assigned): (&StationId, &munit::Assigned)| {
+            let (room, station) = (assigned.room.clone(), station.clone());
+            async move { self.submit(&room, Input::StationLost { station, retry: true }).await }
+        };
+        let told = stream::iter(record.stations.iter().map(tell)).buffer_unordered(LOST_AT_ONCE);
+        let told: Vec<_> = told.collect().await;
+        told.into_iter().collect::<Result<Vec<_>, NodeError>>()?;
+        if self.change_munit(munit, munit::Input::Lost).await?.is_ok() {
+            self.log_munit(now, "munit.lost", munit);
+        }
+        Ok(())
+    }
+
+    fn log_munit(&self, at: Timestamp, name: &str, munit: &MunitId) {
+        let data: Arc<str> = serde_json::json!({ "munit": munit }).to_string().into();
+        if self.events.try_send(Event { seq: 0, at, name: name.to_owned(), data }).is_err() {
+            tracing::warn!("too many events wait to be logged; one is dropped");
+        }
+    }
+}
+
+/// A munit that nobody hears of, or whose Janus does not answer, is given no station, whatever its record says.
+fn takes_none(loaded: &LoadedMunit, now: Timestamp) -> Option<Refusal> {
+    let record = loaded.record.as_ref()?;
+    let is_silent = now.since(record.heard_at(loaded.beat.as_ref())) > BEAT_MISSING_MAX;
+    let is_full = record.free_by(loaded.beat.as_ref()) == 0;
+    (is_silent || is_full).then(|| {
+        let message = format!("munit {} takes no station now; name another", record.munit);
+        Refusal::new(Code::NoCapacity, message).retry_after(CAPACITY_RETRY)
+    })
+}
+
+fn chance() -> u64 {
+    u64::try_from(clock::random() >> 64).unwrap_or_default()
+}

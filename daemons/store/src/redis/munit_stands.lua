@@ -1,0 +1,2 @@
+-- KEYS: munit.
+return stands(KEYS[1]) or {}
