@@ -6,7 +6,7 @@ import { build } from 'esbuild';
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 const require = createRequire(import.meta.url);
-const PAGES = ['index', 'p2p', 'p2m', 'publish'];
+const PAGES = ['index', 'p2p', 'm2m', 'p2m', 'publish'];
 
 await rm(here('dist'), { recursive: true, force: true });
 await mkdir(here('dist/assets'), { recursive: true });

@@ -10,6 +10,10 @@ export type CallState = 'waiting' | 'connecting' | 'connected' | 'interrupted' |
 /** `starting` until the first part is stored → `live` ⇄ `interrupted` (connection lost, media waits) → `ended` or `failed`, which are final. */
 export type BroadcastState = 'starting' | 'live' | 'interrupted' | 'ended' | 'failed';
 
+/** What one publishes in a group: `off` as a viewer, `waiting` for a place, then on its way; `closed` is final. */
+export type PublishState = 'off' | 'waiting' | 'connecting' | 'live' | 'interrupted' | 'closed';
+export type RemoteState = 'connecting' | 'connected' | 'interrupted';
+
 export interface ConnectOptions {
   /** The signaling server, `ws://host:7880/signal`; a function is asked again before every attempt. */
   url: string | (() => string | Promise<string>);
@@ -208,6 +212,78 @@ export class Call {
   on<E extends keyof CallEvents>(event: E, listener: CallEvents[E]): () => void;
   once<E extends keyof CallEvents>(event: E, listener: CallEvents[E]): () => void;
   off<E extends keyof CallEvents>(event: E, listener: CallEvents[E]): void;
+}
+
+export interface GroupOptions {
+  /** Sent as long as one is a publisher; at most one of each kind. */
+  tracks?: MediaStreamTrack[];
+  /** Whether the picture is sent in three sizes, from which each watcher gets one; true when left out. */
+  simulcast?: boolean;
+  /** Whether every publisher is watched; true when left out, and false without the grant. */
+  watch?: boolean;
+  /** `relay` sends all media through TURN. */
+  iceTransportPolicy?: RTCIceTransportPolicy;
+}
+
+/** One publisher as received. */
+export interface Remote {
+  readonly user: string;
+  readonly state: RemoteState;
+  /** Another object whenever the publisher's media come over another connection. */
+  readonly stream: MediaStream;
+  readonly station: string | undefined;
+  /** The simulcast layer that was asked for and has come. */
+  readonly layer: { substream: number; temporal: number } | undefined;
+  stats(): Promise<CallStats | undefined>;
+}
+
+export interface GroupEvents {
+  state: (state: PublishState) => void;
+  /** A publisher is new, or its stream, state or layer is another. */
+  remote: (remote: Remote) => void;
+  remoteEnded: (user: string) => void;
+  /** Someone asks the owner to be let publish. */
+  request: (user: string) => void;
+  /** The owner's answer to one's own request. */
+  accepted: () => void;
+  rejected: (reason?: string) => void;
+  error: (error: MobzError) => void;
+}
+
+/**
+ * One's media in an m2m room. Publishes while one is a publisher, watches every publisher, and follows
+ * stations that move or are lost, in both directions, without a gap where there need be none.
+ *
+ * @example
+ * const room = await connect({ url, room: 'team', mode: 'm2m', publish: true });
+ * const camera = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+ * const group = new Group(room, { tracks: camera.getTracks() });
+ * group.on('remote', ({ user, stream }) => (tileOf(user).srcObject = stream));
+ * group.on('remoteEnded', (user) => tileOf(user).remove());
+ */
+export class Group {
+  constructor(room: Room, options?: GroupOptions);
+  readonly state: PublishState;
+  readonly remotes: Remote[];
+  /** The station one publishes on, once placed. */
+  readonly station: string | undefined;
+  readonly connection: RTCPeerConnection | undefined;
+  setTrack(kind: 'audio' | 'video', track: MediaStreamTrack | null): Promise<void>;
+  watch(user: string): void;
+  unwatch(user: string): Promise<unknown>;
+  /** A layer of a publisher's picture, 0 the smallest; resolves once it has come. */
+  setLayer(user: string, substream: number, temporal?: number): Promise<unknown>;
+  /** Asks to be let publish; resolves once the owner has been asked. */
+  requestPublish(): Promise<unknown>;
+  accept(user: string): Promise<unknown>;
+  reject(user: string, reason?: string): Promise<unknown>;
+  /** What one's own connection carries. */
+  stats(): Promise<CallStats | undefined>;
+  /** Ends all media; the room stays joined. */
+  close(): void;
+  on<E extends keyof GroupEvents>(event: E, listener: GroupEvents[E]): () => void;
+  once<E extends keyof GroupEvents>(event: E, listener: GroupEvents[E]): () => void;
+  off<E extends keyof GroupEvents>(event: E, listener: GroupEvents[E]): void;
 }
 
 export interface LiveEvents {

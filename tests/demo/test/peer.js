@@ -32,8 +32,10 @@ export class FakePeerConnection extends EventTarget {
   addTransceiver(trackOrKind) {
     const kind = trackOrKind.kind ?? trackOrKind;
     const sender = { track: trackOrKind.kind ? trackOrKind : null, replaceTrack: async (track) => (sender.track = track) };
-    this.#transceivers.push({ sender, receiver: { track: { kind } }, direction: 'sendrecv', currentDirection: null });
+    const transceiver = { sender, receiver: { track: { kind } }, direction: 'sendrecv', currentDirection: null };
+    this.#transceivers.push(transceiver);
     this.#need();
+    return transceiver;
   }
 
   restartIce() {
@@ -75,6 +77,11 @@ export class FakePeerConnection extends EventTarget {
   /** Finds a candidate, or the end of them. */
   find(candidate) {
     this.dispatchEvent(Object.assign(new Event('icecandidate'), { candidate: candidate === null ? null : { candidate, sdpMid: '0', sdpMLineIndex: 0 } }));
+  }
+
+  /** The first packet of a track arrives. */
+  show(kind = 'video') {
+    this.dispatchEvent(Object.assign(new Event('track'), { track: { kind, muted: false } }));
   }
 
   turn(connectionState) {

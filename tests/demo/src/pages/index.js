@@ -11,11 +11,13 @@ const ANSWER_MS_MAX = 4_000;
 const { signal, origin, version } = await config();
 the('version').textContent = version ?? '';
 
-const callRoom = the('call-room');
-callRoom.value = roomName();
-the('another').addEventListener('click', () => {
-  callRoom.value = roomName();
-});
+for (const [id, another] of [['call-room', 'another'], ['group-room', 'another-group']]) {
+  const room = the(id);
+  room.value = roomName();
+  the(another).addEventListener('click', () => {
+    room.value = roomName();
+  });
+}
 
 const watchRoom = the('watch-room');
 const pushCommand = () => `mobzctl hls push ${watchRoom.value || 'demo'} sample.mp4 --loop`;

@@ -1,19 +1,17 @@
 /** A call between two: lobby, call, end. */
 import { Call, connect } from '../mobz.js';
-import { config, query, ROOM, roomName, userId } from '../site/config.js';
-import { button, copies, icon, setIcon, the, toast } from '../site/dom.js';
-import { openCamera, openMedia, testPicture } from '../site/media.js';
+import { config, query, roomLink, roomOfAddress, userId } from '../site/config.js';
+import { Devices } from '../site/devices.js';
+import { avatar, button, copies, icon, the, toast } from '../site/dom.js';
 import { callLine } from '../site/figures.js';
-import { ending, noCamera } from './p2p-words.js';
+import { ending } from './p2p-words.js';
 
 /** Milliseconds between two readings of the figures. */
 const FIGURES_MS = 1_000;
 
 const room = roomOfAddress();
 const link = roomLink();
-/** @type {Record<'audio' | 'video', MediaStreamTrack | null>} */
-const tracks = { audio: null, video: null };
-let testing = false;
+const devices = new Devices({ taken: (kind, track) => call?.setTrack(kind, track), changed: devicesChanged });
 /** @type {import('../mobz.js').Room | undefined} */
 let joined;
 /** @type {Call | undefined} */
@@ -46,8 +44,6 @@ the('join').addEventListener('submit', (/** @type {Event} */ event) => {
   join();
 });
 the('leave').addEventListener('click', () => joined?.leave());
-the('use-test').addEventListener('click', useTestPicture);
-the('camera-again').addEventListener('click', useCamera);
 the('stats-toggle').addEventListener('click', () => {
   const shown = the('stats-toggle').getAttribute('aria-pressed') !== 'true';
   the('stats-toggle').setAttribute('aria-pressed', String(shown));
@@ -57,133 +53,24 @@ the('unlock').addEventListener('click', () => {
   the('unlock').hidden = true;
   the('remote').play();
 });
-for (const toggle of document.querySelectorAll('[data-toggle]')) {
-  toggle.addEventListener('click', () => flip(/** @type {any} */ (toggle).dataset.toggle));
-}
 // A page that goes says so: the other need not wait for the grace time.
 addEventListener('pagehide', () => joined?.leave());
 addEventListener('pageshow', (event) => event.persisted && location.reload());
 
-await (query.has('test') ? useTestPicture() : useCamera());
+await (query.has('test') ? devices.useTest() : devices.useCamera());
 if (query.has('join')) join();
 
-function roomOfAddress() {
-  const asked = query.get('room');
-  if (asked && ROOM.test(asked)) return asked;
-  const made = roomName();
-  query.set('room', made);
-  history.replaceState(null, '', `?${query}`);
-  return made;
-}
-
-/** What the other needs of this page's address: the room and where the server is, not one's name. */
-function roomLink() {
-  const url = new URL(location.pathname, location.href);
-  for (const key of ['room', 'signal', 'relay']) {
-    for (const value of query.getAll(key)) url.searchParams.append(key, value);
-  }
-  return url.href;
-}
-
-async function useCamera() {
-  cover('Asking for your camera…', 'Allow it in the browser, if it asks.', false);
-  try {
-    const stream = await openMedia();
-    testing = false;
-    take('audio', stream.getAudioTracks()[0] ?? null);
-    take('video', stream.getVideoTracks()[0] ?? null);
-    if (!tracks.video) cover(...noCamera('missing'), true);
-  } catch (problem) {
-    cover(...noCamera(/** @type {any} */ (problem).kind), true);
-  }
-  showSelf();
-}
-
-function useTestPicture() {
-  testing = true;
-  take('video', testPicture());
-  showSelf();
-}
-
-/**
- * @param {string} title
- * @param {string} text
- * @param {boolean} offer whether the ways out are offered
- */
-function cover(title, text, offer) {
-  the('preview-title').textContent = title;
-  the('preview-text').textContent = text;
-  the('camera-again').hidden = !offer;
-  the('use-test').hidden = !offer;
-}
-
-/**
- * @param {'audio' | 'video'} kind
- * @param {MediaStreamTrack | null} track
- */
-function take(kind, track) {
-  if (tracks[kind] !== track) tracks[kind]?.stop();
-  tracks[kind] = track;
-  call?.setTrack(kind, track);
-  track?.addEventListener('ended', () => {
-    if (tracks[kind] !== track) return;
-    toast(kind === 'video' ? 'The camera was taken away' : 'The microphone was taken away');
-    take(kind, null);
-    showSelf();
-    tellFlags();
-  });
-}
-
-/** @param {'audio' | 'video'} kind */
-async function flip(kind) {
-  const track = tracks[kind];
-  if (kind === 'audio') {
-    if (!track) return toast('There is no microphone to turn on');
-    track.enabled = !track.enabled;
-  } else if (track) {
-    // Ended, not only blank, so that the camera's light goes out.
-    take('video', null);
-    cover('Camera off', 'The other will see your name.', false);
-  } else if (testing) {
-    take('video', testPicture());
-  } else {
-    const camera = await openCamera().catch(() => undefined);
-    if (!camera) {
-      toast('The camera cannot be opened: allow it for this page');
-      return;
-    }
-    take('video', camera);
-  }
-  showSelf();
+function devicesChanged() {
+  const { video } = devices.tracks;
+  the('self').srcObject = video ? new MediaStream([video]) : null;
+  the('self').classList.toggle('mirrored', devices.mirrored);
+  the('self-off').hidden = Boolean(video);
   tellFlags();
-}
-
-function flags() {
-  return { video: Boolean(tracks.video), audio: Boolean(tracks.audio?.enabled) };
 }
 
 function tellFlags() {
   // It is repeated with the next flip; the media itself says the same.
-  joined?.updateVideo(flags()).catch(() => {});
-}
-
-function showSelf() {
-  const { video, audio } = flags();
-  const stream = tracks.video ? new MediaStream([tracks.video]) : null;
-  for (const id of ['preview', 'self']) {
-    the(id).srcObject = stream;
-    the(id).classList.toggle('mirrored', !testing);
-  }
-  the('preview-cover').hidden = video;
-  the('self-off').hidden = video;
-  for (const toggle of document.querySelectorAll('[data-toggle]')) {
-    const kind = /** @type {'audio' | 'video'} */ (/** @type {HTMLElement} */ (toggle).dataset.toggle);
-    const on = kind === 'audio' ? audio : video;
-    setIcon(toggle, (kind === 'audio' ? 'mic' : 'camera') + (on ? '' : '-off'));
-    toggle.setAttribute('aria-pressed', String(!on));
-    const [mute, unmute] = kind === 'audio' ? ['Mute the microphone', 'Turn the microphone on'] : ['Turn the camera off', 'Turn the camera on'];
-    toggle.setAttribute('aria-label', on ? mute : unmute);
-  }
+  joined?.updateVideo(devices.flags).catch(() => {});
 }
 
 async function join() {
@@ -212,8 +99,7 @@ async function join() {
 
 /** @param {import('../mobz.js').Room} room */
 function begin(room) {
-  const sent = [tracks.audio, tracks.video].filter((it) => it !== null);
-  const made = new Call(room, { tracks: sent, iceTransportPolicy: query.has('relay') ? 'relay' : 'all' });
+  const made = new Call(room, { tracks: devices.list, iceTransportPolicy: query.has('relay') ? 'relay' : 'all' });
   call = made;
   view('call');
   tellFlags();
@@ -316,7 +202,7 @@ function note(state, peer, picture) {
   } else {
     title.textContent = nameOf(peer);
     text.textContent = state === 'connecting' ? 'Connecting…' : 'Camera off';
-    box.replaceChildren(avatar(peer), title, text);
+    box.replaceChildren(avatar(peer?.name), title, text);
   }
 }
 
@@ -324,15 +210,6 @@ function rings() {
   const element = document.createElement('div');
   element.className = 'rings';
   element.append(icon('people'));
-  return element;
-}
-
-/** @param {import('../mobz.js').Participant | undefined} peer */
-function avatar(peer) {
-  const element = document.createElement('div');
-  element.className = 'avatar';
-  element.textContent = [...(peer?.name ?? '')][0]?.toUpperCase() ?? '';
-  if (!peer?.name) element.append(icon('people'));
   return element;
 }
 

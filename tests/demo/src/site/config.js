@@ -46,6 +46,25 @@ export function roomName() {
   return `${FIRST[a % FIRST.length]}-${SECOND[b % SECOND.length]}-${String(c % 10_000).padStart(4, '0')}`;
 }
 
+/** The room the page's address names; made up, and put into the address, where it names none. */
+export function roomOfAddress() {
+  const asked = query.get('room');
+  if (asked && ROOM.test(asked)) return asked;
+  const made = roomName();
+  query.set('room', made);
+  history.replaceState(null, '', `?${query}`);
+  return made;
+}
+
+/** What others need of this page's address: the room and where the server is, not one's name. */
+export function roomLink() {
+  const url = new URL(location.pathname, location.href);
+  for (const key of ['room', 'signal', 'relay']) {
+    for (const value of query.getAll(key)) url.searchParams.append(key, value);
+  }
+  return url.href;
+}
+
 /**
  * One's user id in this tab, so that a reload takes the place of the page before it.
  * @param {string} room

@@ -53,6 +53,18 @@ export function button({ label, icon: name, primary, href, act }) {
 }
 
 /**
+ * What stands where there is no picture of somebody.
+ * @param {string | undefined} name
+ */
+export function avatar(name) {
+  const element = document.createElement('div');
+  element.className = 'avatar';
+  element.textContent = [...(name ?? '')][0]?.toUpperCase() ?? '';
+  if (!name) element.append(icon('people'));
+  return element;
+}
+
+/**
  * Says something for a moment, aloud to screen readers too.
  * @param {string} text
  */
