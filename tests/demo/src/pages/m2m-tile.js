@@ -45,7 +45,8 @@ export class Tile {
     const name = person?.name || (own ? 'You' : person?.user ?? 'Someone');
     const marks = [own && person?.name ? 'you' : '', person && !person.audio ? 'muted' : '', person?.away ? 'away' : ''];
     this.#name.textContent = [name, ...marks.filter(Boolean)].join(' · ');
-    const seen = state === 'connected' || state === 'live';
+    // One's own picture needs no connection to be seen by oneself.
+    const seen = own || state === 'connected' || state === 'live';
     this.element.dataset.state = seen ? 'seen' : state;
     const covered = !seen || !person?.video;
     this.#cover.hidden = !covered;
