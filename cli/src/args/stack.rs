@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use mobz_origin::PlaybackSettings;
 use mobz_runtime::config::{Common, duration};
 use mobz_signaling::ClientSettings;
 
@@ -39,6 +40,9 @@ pub struct Up {
     /// What clients are told and held to.
     #[command(flatten)]
     pub clients: ClientSettings,
+    /// How the origin serves players.
+    #[command(flatten)]
+    pub playback: PlaybackSettings,
     /// Return when it is ready; it goes on in the background
     #[arg(long)]
     pub detach: bool,

@@ -1,6 +1,7 @@
 //! The LL-HLS origin daemon: HTTP over core's playlists. May touch core, runtime and HTTP.
 
 mod access;
+mod body;
 mod live;
 mod media;
 mod metrics;
@@ -9,11 +10,11 @@ mod reply;
 mod route;
 mod server;
 mod settings;
+mod tls;
 
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
 use mobz_core::hls::request::Resource;
 use mobz_core::hls::stream::TARGET_DURATION_DEFAULT;
 use mobz_core::store::Store;
@@ -26,13 +27,16 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::body::Body;
 use crate::live::Live;
 use crate::media::MediaCache;
 use crate::metrics::Metrics;
 use crate::reply::{Failure, Lifetime};
 use crate::route::{Place, Route};
+use crate::tls::Tls;
 
-pub use crate::settings::Settings;
+pub use crate::settings::{PlaybackSettings, Settings};
+pub use crate::tls::{TlsError, TlsSettings};
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, Error)]
@@ -43,6 +47,9 @@ pub enum ServeError {
     /// Private playback needs keys to check tokens with.
     #[error("private playback needs keys: give --keys FILE or MOBZ_KEYS")]
     NoKeys,
+    /// The certificate cannot be used.
+    #[error("cannot serve TLS")]
+    Tls(#[from] TlsError),
     /// The network failed.
     #[error("cannot serve playback")]
     Io(#[from] std::io::Error),
@@ -66,14 +73,23 @@ pub async fn serve(
         (true, Some(keys)) => Access::Private(keys),
         (true, None) => return Err(ServeError::NoKeys),
     };
+    let tls = Tls::open(&settings.playback.tls)?;
     let now: Now = Arc::new(clock::now);
     let views = Views::new(Arc::clone(&store), Arc::clone(&now), Live::new, shutdown.clone());
     tracing::info!(
         node = %settings.common.node_id(), listen = %listener.local_addr()?, store = %store.describe(), "origin"
     );
-    let app =
-        App { store, now, views, access, cache: MediaCache::new(), metrics: Metrics::default(), shutdown };
-    server::serve(Arc::new(app), listener).await.map_err(ServeError::Io)
+    let cache = MediaCache::new(settings.playback.cache_bytes);
+    let app = Arc::new(App { store, now, views, access, cache, metrics: Metrics::default(), shutdown });
+    let reload = async {
+        match &tls {
+            Some(tls) => Arc::clone(tls).watch(app.shutdown.clone()).await,
+            None => app.shutdown.cancelled().await,
+        }
+    };
+    let (served, (), ()) =
+        tokio::join!(server::serve(Arc::clone(&app), tls.clone(), listener), reload, app.sweep());
+    served.map_err(ServeError::Io)
 }
 
 /// What every request sees.
@@ -106,7 +122,9 @@ impl App {
         let (kind, response) = match uri.path() {
             "/healthz" => ("health", reply::text(StatusCode::OK, "ok\n")),
             "/readyz" => ("health", self.readiness().await),
-            "/metrics" => ("metrics", reply::text(StatusCode::OK, self.metrics.render(&self.views))),
+            "/metrics" => {
+                ("metrics", reply::text(StatusCode::OK, self.metrics.render(&self.views, &self.cache)))
+            }
             path => self.play(path, uri.query().unwrap_or(""), headers).await,
         };
         self.metrics.answered(kind, response.status());
@@ -127,6 +145,7 @@ impl App {
         let (kind, answered) = match &request.route.place {
             Place::Multivariant => ("multivariant", self.multivariant(&request).await),
             Place::Track(_, Resource::Playlist) => ("playlist", self.playlist(&request).await),
+            Place::Track(_, Resource::IFrames) => ("iframes", self.iframes(&request).await),
             Place::Track(_, Resource::Init(_)) => ("init", self.media(&request).await),
             Place::Track(_, Resource::Segment(_)) => ("segment", self.media(&request).await),
             Place::Track(_, Resource::Part(..)) => ("part", self.media(&request).await),

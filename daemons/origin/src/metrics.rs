@@ -1,10 +1,11 @@
 //! What the origin counts, in Prometheus' text format.
 
-use axum::http::StatusCode;
+use hyper::StatusCode;
 use mobz_runtime::views::Views;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
 
 use crate::live::Live;
+use crate::media::MediaCache;
 
 pub(crate) struct Metrics {
     registry: Registry,
@@ -15,6 +16,8 @@ pub(crate) struct Metrics {
     connections: IntGauge,
     views: IntGauge,
     watchers: IntGauge,
+    cache_bytes: IntGauge,
+    cache_pieces: IntGauge,
 }
 
 /// Counts up while it lives.
@@ -43,6 +46,8 @@ impl Default for Metrics {
             connections: gauge("mobz_origin_connections", "Open connections"),
             views: gauge("mobz_origin_views", "Rooms watched now"),
             watchers: gauge("mobz_origin_watchers", "Requests under way on watched rooms"),
+            cache_bytes: gauge("mobz_origin_cache_bytes", "Bytes of media kept beside the store now"),
+            cache_pieces: gauge("mobz_origin_cache_pieces", "Pieces of media kept beside the store now"),
             registry,
         }
     }
@@ -69,7 +74,10 @@ impl Metrics {
         hold(&self.connections)
     }
 
-    pub(crate) fn render(&self, views: &Views<Live>) -> String {
+    pub(crate) fn render(&self, views: &Views<Live>, cache: &MediaCache) -> String {
+        let (bytes, pieces) = cache.size();
+        self.cache_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        self.cache_pieces.set(i64::try_from(pieces).unwrap_or(i64::MAX));
         self.views.set(i64::try_from(views.len()).unwrap_or(i64::MAX));
         self.watchers.set(i64::try_from(views.watchers()).unwrap_or(i64::MAX));
         let mut text = Vec::new();

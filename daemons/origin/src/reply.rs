@@ -1,14 +1,17 @@
 //! Answers: headers that caches and browsers need, ranges, and failures.
 
-use axum::body::Body;
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use axum::http::{Response, StatusCode};
 use bytes::Bytes;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use crate::body::Body;
 
 /// `Content-Type` of playlists (draft-pantos-hls-rfc8216bis-22 §4).
 pub(crate) const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 /// How long a browser may remember that it may ask, in seconds.
 const PREFLIGHT_AGE: &str = "86400";
+/// Room for the headers of an answer to a player, which are eleven at most.
+const HEADERS: usize = 16;
 
 /// How long caches may keep an answer, by PROTOCOL.md §6.
 #[derive(Clone, Copy, Debug)]
@@ -79,12 +82,12 @@ impl Failure {
 
     pub(crate) fn into_response(self, lifetime: Lifetime, is_private: bool) -> Response<Body> {
         let mut response = text(self.status, self.message + "\n");
-        let age = if self.is_passing {
-            "no-store".to_owned()
+        let control = if self.is_passing {
+            HeaderValue::from_static("no-store")
         } else {
-            format!("max-age={}", lifetime.of_failure())
+            max_age(lifetime.of_failure())
         };
-        set(&mut response, header::CACHE_CONTROL, &age);
+        response.headers_mut().insert(header::CACHE_CONTROL, control);
         if self.status == StatusCode::UNAUTHORIZED {
             set(&mut response, header::WWW_AUTHENTICATE, "Bearer");
         }
@@ -96,7 +99,7 @@ impl Failure {
 pub(crate) struct Found<'a> {
     pub(crate) content_type: &'static str,
     pub(crate) max_age: u32,
-    pub(crate) etag: &'a str,
+    pub(crate) etag: &'a HeaderValue,
 }
 
 /// A playlist, or 304 where the client has it.
@@ -104,8 +107,8 @@ pub(crate) fn playlist(found: &Found<'_>, text: &Bytes, is_gzip: bool, asked: &H
     let mut response = if matches_etag(asked, found.etag) {
         not_modified()
     } else {
-        let mut response = Response::new(Body::from(text.clone()));
-        set(&mut response, header::CONTENT_LENGTH, &text.len().to_string());
+        let mut response = answer(Body::from(text.clone()));
+        length_is(&mut response, text.len());
         if is_gzip {
             set(&mut response, header::CONTENT_ENCODING, "gzip");
         }
@@ -117,7 +120,7 @@ pub(crate) fn playlist(found: &Found<'_>, text: &Bytes, is_gzip: bool, asked: &H
 }
 
 /// Media in pieces that are sent one after another without being copied; all of it, a range of it, or 304.
-pub(crate) fn media(found: &Found<'_>, pieces: &[Bytes], asked: &HeaderMap) -> Response<Body> {
+pub(crate) fn media(found: &Found<'_>, pieces: Vec<Bytes>, asked: &HeaderMap) -> Response<Body> {
     let length = pieces.iter().map(Bytes::len).sum();
     if matches_etag(asked, found.etag) {
         let mut response = not_modified();
@@ -126,20 +129,21 @@ pub(crate) fn media(found: &Found<'_>, pieces: &[Bytes], asked: &HeaderMap) -> R
     }
     let mut response = match Range::asked(asked, found.etag, length) {
         Range::All => {
-            let mut response = Response::new(body(pieces.to_vec()));
-            set(&mut response, header::CONTENT_LENGTH, &length.to_string());
+            let mut response = answer(body(pieces));
+            length_is(&mut response, length);
             response
         }
         Range::Some(first, end) => {
-            let mut response = Response::new(body(cut(pieces, first, end)));
+            let mut response = answer(body(cut(&pieces, first, end)));
             *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            set(&mut response, header::CONTENT_LENGTH, &(end - first).to_string());
-            set(&mut response, header::CONTENT_RANGE, &format!("bytes {first}-{}/{length}", end - 1));
+            length_is(&mut response, end - first);
+            let range = format!("bytes {first}-{}/{length}", end - 1);
+            made(&mut response, header::CONTENT_RANGE, range);
             response
         }
         Range::Unsatisfiable => {
             let mut response = text(StatusCode::RANGE_NOT_SATISFIABLE, "the range lies beyond the end\n");
-            set(&mut response, header::CONTENT_RANGE, &format!("bytes */{length}"));
+            made(&mut response, header::CONTENT_RANGE, format!("bytes */{length}"));
             return response;
         }
     };
@@ -169,17 +173,17 @@ pub(crate) fn takes_gzip(asked: &HeaderMap) -> bool {
 /// A short text for people.
 pub(crate) fn text(status: StatusCode, message: impl Into<String>) -> Response<Body> {
     let message = message.into();
-    let length = message.len().to_string();
-    let mut response = Response::new(Body::from(message));
+    let length = message.len();
+    let mut response = answer(Body::from(message));
     *response.status_mut() = status;
     set(&mut response, header::CONTENT_TYPE, "text/plain; charset=utf-8");
-    set(&mut response, header::CONTENT_LENGTH, &length);
+    length_is(&mut response, length);
     response
 }
 
 /// The answer to a CORS preflight.
 pub(crate) fn preflight() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+    let mut response = answer(Body::default());
     *response.status_mut() = StatusCode::NO_CONTENT;
     set(&mut response, header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     set(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
@@ -198,7 +202,7 @@ pub(crate) fn method_not_allowed() -> Response<Body> {
 /// The same answer to a HEAD.
 pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
     let (head, _) = response.into_parts();
-    Response::from_parts(head, Body::empty())
+    Response::from_parts(head, Body::default())
 }
 
 /// Adds what every answer to a player has: CORS, and `private` under a token.
@@ -215,7 +219,7 @@ pub(crate) fn shared(mut response: Response<Body>, is_private: bool) -> Response
             .filter(|control| !control.starts_with("private"))
             .map(|control| format!("private, {control}"));
         if let Some(control) = control {
-            set(&mut response, header::CACHE_CONTROL, &control);
+            made(&mut response, header::CACHE_CONTROL, control);
         }
     }
     response
@@ -231,8 +235,8 @@ enum Range {
 
 impl Range {
     /// RFC 9110 §14.2: a range that is malformed, or more than one, is as none at all.
-    fn asked(headers: &HeaderMap, etag: &str, length: usize) -> Self {
-        if headers.get(header::IF_RANGE).is_some_and(|value| value.as_bytes() != etag.as_bytes()) {
+    fn asked(headers: &HeaderMap, etag: &HeaderValue, length: usize) -> Self {
+        if headers.get(header::IF_RANGE).is_some_and(|value| value != etag) {
             return Self::All;
         }
         let range = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -271,16 +275,17 @@ fn cut(pieces: &[Bytes], first: usize, end: usize) -> Vec<Bytes> {
 }
 
 fn body(mut pieces: Vec<Bytes>) -> Body {
-    match pieces.len() {
-        1 => Body::from(pieces.swap_remove(0)),
-        _ => Body::from_stream(futures_util::stream::iter(
-            pieces.into_iter().map(Ok::<_, std::convert::Infallible>),
-        )),
-    }
+    if pieces.len() == 1 { Body::from(pieces.swap_remove(0)) } else { Body::from(pieces) }
+}
+
+fn answer(body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    response.headers_mut().reserve(HEADERS);
+    response
 }
 
 fn not_modified() -> Response<Body> {
-    let mut response = Response::new(Body::empty());
+    let mut response = answer(Body::default());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
 }
@@ -289,19 +294,32 @@ fn describe(response: &mut Response<Body>, found: &Found<'_>) {
     if response.status() != StatusCode::NOT_MODIFIED {
         set(response, header::CONTENT_TYPE, found.content_type);
     }
-    set(response, header::ETAG, found.etag);
-    set(response, header::CACHE_CONTROL, &format!("max-age={}", found.max_age));
+    response.headers_mut().insert(header::ETAG, found.etag.clone());
+    response.headers_mut().insert(header::CACHE_CONTROL, max_age(found.max_age));
 }
 
-fn matches_etag(asked: &HeaderMap, etag: &str) -> bool {
+fn max_age(seconds: u32) -> HeaderValue {
+    HeaderValue::try_from(format!("max-age={seconds}")).unwrap_or(HeaderValue::from_static("no-store"))
+}
+
+fn matches_etag(asked: &HeaderMap, etag: &HeaderValue) -> bool {
+    let etag = etag.to_str().unwrap_or_default();
     let lists = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
-fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    // Every value is made here, of characters a header may have.
-    if let Ok(value) = HeaderValue::from_str(value) {
+fn length_is(response: &mut Response<Body>, length: usize) {
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+}
+
+fn set(response: &mut Response<Body>, name: HeaderName, value: &'static str) {
+    response.headers_mut().insert(name, HeaderValue::from_static(value));
+}
+
+/// Sets a value that is made here, of characters a header may have.
+fn made(response: &mut Response<Body>, name: HeaderName, value: String) {
+    if let Ok(value) = HeaderValue::try_from(value) {
         response.headers_mut().insert(name, value);
     }
 }
@@ -309,6 +327,8 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const ETAG: HeaderValue = HeaderValue::from_static("\"e\"");
 
     fn headers(name: HeaderName, value: &str) -> HeaderMap {
         HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())])
@@ -331,7 +351,7 @@ mod tests {
             ("lines=0-1", Range::All),
         ];
         for (text, expected) in cases {
-            assert_eq!(Range::asked(&headers(header::RANGE, text), "\"e\"", 10), expected, "{text}");
+            assert_eq!(Range::asked(&headers(header::RANGE, text), &ETAG, 10), expected, "{text}");
         }
     }
 
@@ -339,7 +359,7 @@ mod tests {
     fn a_range_of_other_bytes_than_the_client_has_is_the_whole() {
         let mut asked = headers(header::RANGE, "bytes=0-3");
         asked.insert(header::IF_RANGE, HeaderValue::from_static("\"old\""));
-        assert_eq!(Range::asked(&asked, "\"new\"", 10), Range::All);
+        assert_eq!(Range::asked(&asked, &ETAG, 10), Range::All);
     }
 
     #[test]
@@ -366,7 +386,7 @@ mod tests {
 
     #[test]
     fn any_of_the_clients_etags_may_match() {
-        assert!(matches_etag(&headers(header::IF_NONE_MATCH, "\"a\", W/\"b\""), "\"b\""));
-        assert!(!matches_etag(&headers(header::IF_NONE_MATCH, "\"a\""), "\"b\""));
+        assert!(matches_etag(&headers(header::IF_NONE_MATCH, "\"a\", W/\"e\""), &ETAG));
+        assert!(!matches_etag(&headers(header::IF_NONE_MATCH, "\"a\""), &ETAG));
     }
 }

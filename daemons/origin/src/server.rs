@@ -5,16 +5,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Request;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use crate::App;
+use crate::tls::Tls;
 
 /// The most open connections; beyond it further ones wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 100_000;
@@ -22,12 +26,16 @@ const CONNECTIONS_MAX: usize = 100_000;
 const STREAMS_MAX: u32 = 256;
 /// How long a client may take over a request's head, an idle connection included.
 const HEAD_MAX: Duration = Duration::from_secs(120);
+/// How long a client may take to begin, and to shake hands over TLS.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// The first byte of a TLS connection (RFC 8446 §5.1, a handshake record); no HTTP request begins with it.
+const TLS_HANDSHAKE: u8 = 22;
 /// How long connections may take to end when the daemon does.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// How long to pause when the process cannot take another connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()> {
+pub(crate) async fn serve(app: Arc<App>, tls: Option<Arc<Tls>>, listener: TcpListener) -> io::Result<()> {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let shutdown = app.shutdown.clone();
@@ -42,9 +50,9 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()
         };
         match accepted {
             Ok((socket, _)) => {
-                let app = Arc::clone(&app);
+                let (app, tls) = (Arc::clone(&app), tls.clone());
                 connections.spawn(async move {
-                    connection(app, socket).await;
+                    connection(app, tls.as_deref(), socket).await;
                     drop(place);
                 });
             }
@@ -62,12 +70,44 @@ pub(crate) async fn serve(app: Arc<App>, listener: TcpListener) -> io::Result<()
     Ok(())
 }
 
-async fn connection(app: Arc<App>, socket: TcpStream) {
+async fn connection(app: Arc<App>, tls: Option<&Tls>, socket: TcpStream) {
     let _held = app.metrics.connect();
     // A part is written whole: waiting to fill a packet only delays it.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
+    let Some(tls) = tls else { return http(app, socket).await };
+    let shutdown = app.shutdown.clone();
+    let handshake = async {
+        let mut first = [0];
+        socket.peek(&mut first).await?;
+        if first == [TLS_HANDSHAKE] {
+            // In a box: a connection without TLS does not pay for it.
+            let shaken = Box::pin(TlsAcceptor::from(tls.config()).accept(socket)).await?;
+            io::Result::Ok(Begun::Tls(Box::new(shaken)))
+        } else {
+            Ok(Begun::Clear(socket))
+        }
+    };
+    let begun = tokio::select! {
+        begun = timeout(HANDSHAKE_MAX, handshake) => begun,
+        () = shutdown.cancelled() => return,
+    };
+    match begun {
+        Ok(Ok(Begun::Tls(socket))) => http(app, socket).await,
+        Ok(Ok(Begun::Clear(socket))) => http(app, socket).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a connection did not begin"),
+        Err(_) => tracing::debug!("a connection did not begin in time"),
+    }
+}
+
+/// How a connection has begun.
+enum Begun {
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    Clear(TcpStream),
+}
+
+async fn http(app: Arc<App>, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let shutdown = app.shutdown.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let app = Arc::clone(&app);

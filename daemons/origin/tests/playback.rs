@@ -86,10 +86,41 @@ async fn playlists_of_a_running_stream_are_well_formed_at_every_part() {
         assert_reads(&reloaded);
         assert_eq!(origin.text("main/media.m3u8").await, reloaded);
     }
+    assert_reads(&origin.text("main/iframes.m3u8").await);
     let multivariant = origin.text("index.m3u8").await;
     assert_reads(&multivariant);
+    assert!(multivariant.contains("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH="), "{multivariant}");
     assert!(multivariant.contains("RESOLUTION=320x240,FRAME-RATE=30.000"), "{multivariant}");
     assert!(multivariant.contains("CODECS=\"avc1."), "{multivariant}");
+    origin.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ffmpeg_decodes_every_iframe_by_itself() {
+    let origin = Origin::start().await;
+    let Media { init, parts } = media(6, &[]).await;
+    origin.send(DataKind::Init(InitFields::default()), init.clone()).await.unwrap();
+    for part in parts {
+        origin.part(part).await;
+    }
+    origin.end().await;
+    let playlist = origin.text("main/iframes.m3u8").await;
+    let lines: Vec<&str> = playlist.lines().collect();
+    let mut frames = 0;
+    for (at, line) in lines.iter().enumerate() {
+        let Some((length, offset)) =
+            line.strip_prefix("#EXT-X-BYTERANGE:").and_then(|range| range.split_once('@'))
+        else {
+            continue;
+        };
+        let (length, offset): (u64, u64) = (length.parse().unwrap(), offset.parse().unwrap());
+        let request = origin.client.get(origin.url(&format!("main/{}", lines[at + 2])));
+        let range = format!("bytes={offset}-{}", offset + length - 1);
+        let frame = request.header("range", range).send().await.unwrap().bytes().await.unwrap();
+        assert_eq!(common::first_frame(&[&init[..], &frame].concat()).await, "I");
+        frames += 1;
+    }
+    assert_eq!(frames, 3, "{playlist}");
     origin.stop().await;
 }
 

@@ -82,7 +82,7 @@ async fn a_stream_outlives_its_redis_and_what_was_lost_is_a_gap() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_hour_of_the_past_is_listed_and_followed() {
     let redis = Redis::start().unwrap();
-    let settings = Settings { window: Duration::from_secs(3600) };
+    let settings = Settings { window: Duration::from_secs(3600), ..Settings::default() };
     let origin = origin_on(&redis, settings).await;
     let mut encoder = Encoder::default();
     let init = InitFields { part_target: Some(2.0), ..InitFields::default() };
@@ -93,7 +93,16 @@ async fn an_hour_of_the_past_is_listed_and_followed() {
             origin.text("main/media.m3u8?_HLS_msn=0").await;
         }
     }
-    let playlist = origin.text("main/media.m3u8?_HLS_msn=2499").await;
+    // The origin hears of them a little later than the publisher of their being stored.
+    let deadline = Instant::now() + SOON;
+    let playlist = loop {
+        let playlist = origin.text("main/media.m3u8").await;
+        if playlist.contains("\n2499.m4s\n") {
+            break playlist;
+        }
+        assert!(Instant::now() < deadline, "{playlist}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     assert_eq!(playlist.matches("#EXTINF").count(), 1800);
     assert_eq!(origin.status("main/700.m4s").await, 200);
     let delta = origin.text("main/media.m3u8?_HLS_msn=2499&_HLS_skip=YES").await;

@@ -232,31 +232,6 @@ async fn a_silent_publishers_gap_shows_and_the_hinted_part_that_never_comes_is_4
     origin.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_who_wait_for_one_part_cost_one_fetch() {
-    let (origin, mut encoder) = playing(1).await;
-    let waiters: Vec<_> = (0..300).map(|_| tokio::spawn(origin.get("main/0.1.m4s"))).collect();
-    let blocked = || async {
-        let metrics = origin.client.get(format!("http://{}/metrics", origin.address)).send().await.unwrap();
-        let metrics = metrics.text().await.unwrap();
-        let of = |name: &str| {
-            let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_default();
-            line.rsplit(' ').next().unwrap_or_default().parse::<u64>().unwrap_or(0)
-        };
-        (of("mobz_origin_blocked_requests"), of("mobz_origin_media_fetches_total"))
-    };
-    while blocked().await.0 < 300 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let media = encoder.part(500, false);
-    origin.part(media.clone()).await;
-    for waiter in waiters {
-        assert_eq!(waiter.await.unwrap().bytes().await.unwrap(), media);
-    }
-    assert_eq!(blocked().await, (0, 1));
-    origin.stop().await;
-}
-
 #[tokio::test]
 async fn who_waits_is_answered_503_at_once_when_the_daemon_ends() {
     let (origin, _) = playing(1).await;
@@ -339,6 +314,66 @@ async fn tracks_and_plain_segments_are_played_side_by_side() {
     let mut again = Encoder::default();
     again.part(2000, true);
     assert_eq!(segment.bytes().await.unwrap(), again.part(2000, true));
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn iframes_are_ranges_of_segments_and_are_waited_for() {
+    let (origin, mut encoder) = playing(8).await;
+    let playlist = origin.text("main/iframes.m3u8").await;
+    let byte_range = playlist.lines().find_map(|line| line.strip_prefix("#EXT-X-BYTERANGE:")).unwrap();
+    let (length, offset) = byte_range.split_once('@').unwrap();
+    let (length, offset): (usize, usize) = (length.parse().unwrap(), offset.parse().unwrap());
+    let range = format!("bytes={offset}-{}", offset + length - 1);
+    let frame = origin.client.get(origin.url("main/0.m4s")).header("range", range).send().await.unwrap();
+    assert_eq!(frame.status(), 206);
+    assert_eq!(frame.bytes().await.unwrap(), Encoder::default().part(500, true), "the part has one sample");
+    assert!(origin.text("index.m3u8").await.contains("URI=\"main/iframes.m3u8\""));
+    let waiting = tokio::spawn(origin.get("main/iframes.m3u8?_HLS_msn=2"));
+    assert_eq!(origin.status("main/iframes.m3u8?_HLS_msn=4").await, 400);
+    while origin.metric("mobz_origin_blocked_requests").await < 1 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for part in 0..5 {
+        origin.part(encoder.part(500, part % 4 == 0)).await;
+    }
+    let playlist = waiting.await.unwrap().text().await.unwrap();
+    assert_eq!(playlist.matches("#EXTINF").count(), 3, "{playlist}");
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn date_ranges_are_listed_and_skipped_by_request() {
+    let (origin, mut encoder) = playing(4).await;
+    let said = r#"{"type":"Data","kind":"daterange","dateRange":{"id":"ad","startDate":1,"X-N":1}}"#;
+    let signal = mobz_core::hls::data::parse_json(said).unwrap();
+    origin.send(signal.kind, signal.payload).await.unwrap();
+    for part in 0..36 {
+        origin.part(encoder.part(500, part % 4 == 0)).await;
+    }
+    let edge = "main/media.m3u8?_HLS_msn=9&_HLS_part=3";
+    assert!(origin.text(edge).await.contains("CAN-SKIP-DATERANGES=YES"));
+    let tag = "#EXT-X-DATERANGE:ID=\"ad\",START-DATE=\"1970-01-01T00:00:00.001Z\",X-N=1\n";
+    for (skip, version, is_listed) in [("YES", 9, true), ("v2", 10, true)] {
+        let delta = origin.text(&format!("{edge}&_HLS_skip={skip}")).await;
+        assert!(delta.contains(&format!("#EXT-X-VERSION:{version}\n")), "{delta}");
+        // Told of a moment ago: it is listed even where old ones are skipped.
+        assert_eq!(delta.contains(tag), is_listed, "{delta}");
+        assert_eq!(delta.contains("RECENTLY-REMOVED-DATERANGES"), skip == "v2", "{delta}");
+    }
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn media_beyond_a_limit_is_refused_by_name_and_the_stream_plays_on() {
+    let limits = Settings { part_bytes_max: 1_000, ..Settings::default() };
+    let origin = Origin::start_with(&[], limits).await;
+    let mut encoder = publish(&origin, 2).await;
+    let large = encoder.clone().part_of(&[(500, 5_000)], false);
+    let refused = origin.send(DataKind::Part(PartFields::default()), large).await.unwrap_err();
+    assert!(refused.to_string().contains("part-bytes-max"), "{refused}");
+    assert_eq!(origin.part(encoder.part(500, false)).await.part, Some(2));
+    origin.text("main/media.m3u8?_HLS_msn=0&_HLS_part=2").await;
     origin.stop().await;
 }
 

@@ -112,6 +112,22 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| how())
 }
 
+/// Reads a number of bits or bytes as people write it: `800k`, `50M`, `1G`, in thousands.
+///
+/// # Errors
+/// A sentence that says how one is written.
+pub fn quantity(text: &str) -> Result<u64, String> {
+    let how = || format!("{text:?} is no quantity; write 800k, 50M or 1G");
+    let (digits, factor) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1_000),
+        Some((at, 'M')) => (&text[..at], 1_000_000),
+        Some((at, 'G')) => (&text[..at], 1_000_000_000),
+        Some(_) | None => (text, 1),
+    };
+    let number: u64 = digits.parse().map_err(|_| how())?;
+    number.checked_mul(factor).filter(|quantity| *quantity > 0).ok_or_else(how)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +138,16 @@ mod tests {
         assert_eq!(duration("1h 30m"), Ok(Duration::from_secs(5400)));
         assert!(duration("soon").is_err());
         assert!(duration("-5s").is_err());
+    }
+
+    #[test]
+    fn quantities_are_read_as_people_write_them() {
+        assert_eq!(quantity("1500"), Ok(1_500));
+        assert_eq!(quantity("800k"), Ok(800_000));
+        assert_eq!(quantity("50M"), Ok(50_000_000));
+        for text in ["", "M", "0", "-1", "1.5M", "99999999999G"] {
+            assert!(quantity(text).is_err(), "{text}");
+        }
     }
 
     #[test]

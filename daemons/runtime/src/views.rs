@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
+use futures_util::FutureExt as _;
 use mobz_core::hls::stream::Stream;
 use mobz_core::id::RoomId;
 use mobz_core::store::{BusEvent, Revision, Store, StoreError, Subscription};
@@ -217,11 +219,7 @@ impl<S: Send + Sync + 'static> Inner<S> {
             match event {
                 Ok(None) => return Next::Closed,
                 Ok(Some(BusEvent::Resubscribed)) => return Next::Read,
-                Ok(Some(BusEvent::Message(message))) if message.is_empty() => return Next::Read,
-                Ok(Some(BusEvent::Message(message))) => {
-                    return Stream::decode(&message)
-                        .map_or(Next::Read, |stream| Next::Told(Arc::new(stream)));
-                }
+                Ok(Some(BusEvent::Message(message))) => return newest(subscription, message),
                 Err(_) if self.is_idle(view) => return Next::Idle,
                 Err(_) if due.is_some_and(|due| due <= (self.now)()) => return Next::Due,
                 Err(_) => {}
@@ -291,6 +289,21 @@ enum Next {
     Idle,
     /// The store is gone for good.
     Closed,
+}
+
+/// Of the states that were told meanwhile the last alone counts: a node that is behind catches up at once.
+fn newest(subscription: &mut dyn Subscription, first: Bytes) -> Next {
+    let mut message = first;
+    loop {
+        match subscription.next().now_or_never() {
+            None => break,
+            Some(None) => return Next::Closed,
+            Some(Some(BusEvent::Resubscribed)) => return Next::Read,
+            Some(Some(BusEvent::Message(next))) => message = next,
+        }
+    }
+    // One that is too large to be told is empty, and no state.
+    Stream::decode(&message).map_or(Next::Read, |stream| Next::Told(Arc::new(stream)))
 }
 
 fn unavailable<S>(room: &RoomId, error: &StoreError) -> Seen<S> {

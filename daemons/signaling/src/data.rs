@@ -75,5 +75,8 @@ fn refusal_of_stream(refused: Refused) -> Refusal {
         RefusalKind::BadSignal { path } => Refusal::bad(path, refused.message),
         RefusalKind::Stale => Refusal::new(Code::Stale, refused.message),
         RefusalKind::TooLarge => Refusal::new(Code::TooLarge, refused.message),
+        RefusalKind::RateLimited { retry_after } => {
+            Refusal::new(Code::RateLimited, refused.message).retry_after(retry_after)
+        }
     }
 }

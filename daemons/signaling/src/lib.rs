@@ -13,7 +13,6 @@ use axum::extract::{FromRef, State};
 use axum::response::Response;
 use axum::routing::any;
 use axum::serve::ListenerExt as _;
-use mobz_core::hls::stream;
 use mobz_core::settings::FRAME_MAX;
 use mobz_core::store::{Store, StoreError};
 use mobz_core::token::Keys;
@@ -80,8 +79,8 @@ pub async fn serve(
     let rules = settings.clients.rules(keys.as_ref())?;
     let node = Node::new(settings.common.node_id(), rules, store);
     tracing::info!(node = %node.id(), listen = %listener.local_addr()?, store = %node.store().describe(), "signaling");
-    let stream_settings = stream::Settings { window: settings.clients.window };
-    let streams = Arc::new(Streams::new(node.store().clone(), Arc::new(clock::now), stream_settings));
+    let streams = Streams::new(node.store().clone(), Arc::new(clock::now), settings.clients.streams());
+    let streams = Arc::new(streams);
     let app = App {
         node: node.clone(),
         streams: streams.clone(),

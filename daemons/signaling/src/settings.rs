@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use mobz_core::hls::stream;
 use mobz_core::settings::Settings as Rules;
 use mobz_core::signal::IceServer;
 use mobz_core::token::Keys;
 use mobz_core::turn::Turn;
-use mobz_runtime::config::{Common, ConfigError, duration};
+use mobz_runtime::config::{Common, ConfigError, duration, quantity};
 
 /// The signaling daemon's flags.
 #[derive(Clone, Debug, Args)]
@@ -37,6 +38,15 @@ pub struct ClientSettings {
     /// How much of a stream's past is kept and listed; more is DVR
     #[arg(long, env = "MOBZ_WINDOW", default_value = "60s", value_parser = duration)]
     pub window: Duration,
+    /// The most media a room may send, in bits a second; ten seconds of it may come at once
+    #[arg(long, env = "MOBZ_BITRATE_MAX", default_value = "50M", value_parser = quantity, value_name = "BITS")]
+    pub bitrate_max: u64,
+    /// The largest part a room may send
+    #[arg(long, env = "MOBZ_PART_BYTES_MAX", default_value = "8M", value_parser = quantity, value_name = "BYTES")]
+    pub part_bytes_max: u64,
+    /// The most media a room's playlists may list; the store holds up to twice as much
+    #[arg(long, env = "MOBZ_WINDOW_BYTES_MAX", default_value = "1G", value_parser = quantity, value_name = "BYTES")]
+    pub window_bytes_max: u64,
     /// A STUN server for clients; may be given several times
     #[arg(long = "ice-server", env = "MOBZ_ICE_SERVERS", value_delimiter = ',', value_name = "URL")]
     pub ice_servers: Vec<String>,
@@ -61,6 +71,16 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
+    /// What streams are held to.
+    pub fn streams(&self) -> stream::Settings {
+        stream::Settings {
+            window: self.window,
+            bitrate_max: self.bitrate_max,
+            part_bytes_max: self.part_bytes_max,
+            window_bytes_max: self.window_bytes_max,
+        }
+    }
+
     /// The settings as the rules see them.
     ///
     /// # Errors

@@ -98,6 +98,7 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
         listen: ports.origin_address,
         common: args.common.clone(),
         private_playback: args.clients.private_playback,
+        playback: args.playback.clone(),
     };
     let (listener, kept, ends) = (ports.origin, Arc::clone(&store), shutdown.clone());
     daemons.start("the origin", async move {

@@ -1,5 +1,8 @@
 //! Reading fragmented MP4 (ISO/IEC 14496-12, CMAF ISO/IEC 23000-19): just what playlists need to know.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use mp4_atom::{Codec, Decode as _, DecodeAtom as _, FourCC, Header, Moof, Moov, Stsd, Trak};
@@ -60,6 +63,17 @@ pub struct Fragment {
     pub independent: bool,
     /// How many samples the leading track has in it.
     pub samples: u32,
+    /// Which bytes a player needs to show its first frame alone; `None` where that is no I-frame.
+    pub first_frame: Option<ByteRange>,
+}
+
+/// Bytes of a larger resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByteRange {
+    /// Where they begin.
+    pub offset: u32,
+    /// How many.
+    pub length: u32,
 }
 
 /// Why bytes are not the fMP4 they claim to be.
@@ -191,7 +205,10 @@ pub fn read_fragment(tracks: &[MediaTrack], bytes: &[u8]) -> Result<Fragment, Fm
                 for traf in &moof.traf {
                     let track = tracks.iter().find(|track| track.id == traf.tfhd.track_id);
                     let track = track.ok_or(Fmp4Error::UnknownTrack(traf.tfhd.track_id))?;
-                    let run = read_run(track, traf, &mdat, &mut samples)?;
+                    let mut run = read_run(track, traf, &mdat, &mut samples)?;
+                    if let Some(frame) = &mut run.first_frame {
+                        frame.offset = u32::try_from(moof_start).unwrap_or(u32::MAX);
+                    }
                     if track.id != leading.id || run.samples == 0 {
                         continue;
                     }
@@ -224,7 +241,8 @@ pub fn read_fragment(tracks: &[MediaTrack], bytes: &[u8]) -> Result<Fragment, Fm
     })
 }
 
-/// Reads one track's fragment; `mdat` is where the media lies, from the start of the `moof`.
+/// Reads one track's fragment; `mdat` is where the media lies, from the start of the `moof`. So does the
+/// first frame it tells of: from there to the end of its sample, as an I-frame playlist has it.
 fn read_run(
     track: &MediaTrack,
     traf: &mp4_atom::Traf,
@@ -245,7 +263,7 @@ fn read_run(
     let default_size = tfhd.default_sample_size.unwrap_or(track.default_size);
     let default_flags = tfhd.default_sample_flags.unwrap_or(track.default_flags);
     let (mut ticks, mut count) = (0u64, 0usize);
-    let mut first_flags = None;
+    let mut first: Option<(u32, usize)> = None;
     let mut at = 0usize;
     for trun in &traf.trun {
         let samples = &trun.samples;
@@ -261,7 +279,7 @@ fn read_run(
         for sample in samples {
             ticks += u64::from(sample.duration.unwrap_or(default_duration));
             at = at.saturating_add(sample.size.unwrap_or(default_size) as usize);
-            first_flags = first_flags.or(Some(sample.flags.unwrap_or(default_flags)));
+            first.get_or_insert((sample.flags.unwrap_or(default_flags), at));
         }
         count += samples.len();
         // Without an offset the run's data follows what came before it, which only the first run can lack.
@@ -272,11 +290,16 @@ fn read_run(
             return Err(Fmp4Error::Inconsistent("samples are larger than the mdat"));
         }
     }
+    let is_video = track.media_type == Some(MediaType::Video);
+    let first_frame = first.filter(|(flags, _)| is_video && is_sync(*flags));
+    let in_mdat = |end: &usize| *end > mdat.start && *end <= mdat.end;
+    let whole = |(_, end)| Some(ByteRange { offset: 0, length: u32::try_from(end).ok()? });
     Ok(Fragment {
         duration: micros(ticks, track.timescale),
         decode_time: micros(tfdt.base_media_decode_time, track.timescale),
-        independent: track.media_type != Some(MediaType::Video) || first_flags.is_some_and(is_sync),
+        independent: !is_video || first_frame.is_some(),
         samples: u32::try_from(count).unwrap_or(u32::MAX),
+        first_frame: first_frame.filter(|(_, end)| in_mdat(end)).and_then(whole),
     })
 }
 
@@ -371,109 +394,4 @@ fn without_unread(body: &[u8], depth: u32) -> Result<Vec<u8>, Fmp4Error> {
 
 fn name(kind: [u8; 4]) -> String {
     kind.escape_ascii().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hls::testing::{Encoder, audio_init, video_init};
-    use proptest::prelude::*;
-
-    #[test]
-    fn an_init_says_what_players_need() {
-        let init = read_init(&video_init()).unwrap();
-        assert_eq!((init.codecs.as_str(), init.media_type), ("avc1.42c01f", MediaType::Video));
-        assert_eq!((init.resolution, init.language, init.bandwidth), (Some((320, 240)), None, None));
-        let audio = read_init(&audio_init()).unwrap();
-        assert_eq!((audio.codecs.as_str(), audio.media_type), ("opus", MediaType::Audio));
-    }
-
-    #[test]
-    fn a_few_hostile_bytes_reserve_no_memory() {
-        // Version 0, a kind of group nobody knows, and 1,532,713,819 entries of it.
-        let sgpd = b"\0\0\0\x14sgpd\0\0\0\0[[[[[[[[";
-        let wrap = |kind: &[u8; 4], body: &[u8]| {
-            [&u32::try_from(body.len() + 8).unwrap().to_be_bytes()[..], kind, body].concat()
-        };
-        for hostile in [wrap(b"moof", sgpd), wrap(b"moof", &wrap(b"traf", sgpd))] {
-            let part = [hostile, wrap(b"mdat", b"x")].concat();
-            assert!(read_fragment(&[], &part).is_err());
-        }
-    }
-
-    #[test]
-    fn a_part_says_how_long_it_is_and_whether_a_decoder_may_start_with_it() {
-        let tracks = read_init(&video_init()).unwrap().tracks;
-        let mut encoder = Encoder::default();
-        let first = read_fragment(&tracks, &encoder.part(333, true)).unwrap();
-        let second = read_fragment(&tracks, &encoder.part(200, false)).unwrap();
-        assert_eq!(first, Fragment { duration: 333_000, decode_time: 0, independent: true, samples: 1 });
-        assert_eq!(
-            second,
-            Fragment { duration: 200_000, decode_time: 333_000, independent: false, samples: 1 }
-        );
-    }
-
-    #[test]
-    fn several_fragments_are_one() {
-        let tracks = read_init(&video_init()).unwrap().tracks;
-        let mut encoder = Encoder::default();
-        let both = [encoder.part(300, true), encoder.part(200, false)].concat();
-        let read = read_fragment(&tracks, &both).unwrap();
-        assert_eq!(read, Fragment { duration: 500_000, decode_time: 0, independent: true, samples: 2 });
-    }
-
-    #[test]
-    fn what_is_not_what_it_claims_is_refused() {
-        let tracks = read_init(&video_init()).unwrap().tracks;
-        let part = Encoder::default().part(333, true);
-        let misplaced = |found: &str, place| Fmp4Error::Misplaced { found: found.to_owned(), place };
-        assert_eq!(read_init(&part).unwrap_err(), misplaced("moof", AN_INIT));
-        assert_eq!(read_fragment(&tracks, &video_init()).unwrap_err(), misplaced("ftyp", A_PART));
-        assert_eq!(
-            read_fragment(&[], &part).unwrap_err(),
-            Fmp4Error::Missing { missing: "an init with video or audio", place: A_PART }
-        );
-        let other = [MediaTrack { id: 7, ..tracks[0].clone() }];
-        assert_eq!(read_fragment(&other, &part).unwrap_err(), Fmp4Error::UnknownTrack(1));
-        let cut = &part[..part.len() - 2];
-        assert!(matches!(read_fragment(&tracks, cut), Err(Fmp4Error::Broken(_))));
-        let without_mdat = &part[..part.len() - 12];
-        assert!(matches!(read_fragment(&tracks, without_mdat), Err(Fmp4Error::Missing { .. })));
-        assert!(matches!(read_fragment(&tracks, b"<html>no media</html>"), Err(Fmp4Error::Broken(_))));
-    }
-
-    #[test]
-    fn samples_that_the_mdat_does_not_hold_are_refused() {
-        let tracks = read_init(&video_init()).unwrap().tracks;
-        let part = Encoder::default().part(333, true);
-        let mut short = part[..part.len() - 1].to_vec();
-        let mdat_size = short.len() - 11;
-        short[mdat_size + 3] -= 1;
-        assert_eq!(
-            read_fragment(&tracks, &short).unwrap_err(),
-            Fmp4Error::Inconsistent("samples lie outside the mdat")
-        );
-    }
-
-    proptest! {
-        #[test]
-        fn broken_inits_are_read_or_refused(at in 0usize..600, byte in any::<u8>(), cut in 0usize..600) {
-            let mut init = video_init().to_vec();
-            let place = at % init.len();
-            init[place] = byte;
-            let _ = read_init(&init);
-            let _ = read_init(&init[..cut.min(init.len())]);
-        }
-
-        #[test]
-        fn broken_parts_are_read_or_refused(at in 0usize..200, byte in any::<u8>(), cut in 0usize..200) {
-            let tracks = read_init(&video_init()).unwrap().tracks;
-            let mut part = Encoder::default().part(333, true).to_vec();
-            let place = at % part.len();
-            part[place] = byte;
-            let _ = read_fragment(&tracks, &part);
-            let _ = read_fragment(&tracks, &part[..cut.min(part.len())]);
-        }
-    }
 }

@@ -3,6 +3,7 @@
 mod codecs;
 pub mod data;
 pub mod fmp4;
+pub mod iframes;
 pub mod multivariant;
 pub mod playlist;
 pub mod request;
@@ -11,3 +12,4 @@ pub mod store;
 pub mod stream;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+mod text;

@@ -82,16 +82,44 @@ impl fmt::Display for MultivariantPlaylist<'_> {
             }
             writeln!(f, "\n{name}/media.m3u8")?;
         }
+        for (name, track) in self.of_type(MediaType::Video).filter(|(_, track)| track.has_iframes()) {
+            let (peak, average) = iframe_bitrates(track);
+            write!(f, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}")?;
+            write!(f, ",CODECS=\"{}\"", video_codecs(&track.info.codecs))?;
+            if let Some((width, height)) = track.info.resolution {
+                write!(f, ",RESOLUTION={width}x{height}")?;
+            }
+            writeln!(f, ",URI=\"{name}/iframes.m3u8\"")?;
+        }
         Ok(())
     }
 }
 
-/// Peak bits a second: as stated, else as measured; before the first complete segment, what the media's
-/// header says (which is an encoder's limit, often far above what it needs).
+/// Those codecs that are not of sound: I-frames have none.
+fn video_codecs(codecs: &str) -> String {
+    let is_sound = |codec: &&str| {
+        let codec = codec.to_ascii_lowercase();
+        ["mp4a", "opus", "flac", "ac-3", "ec-3"].iter().any(|sound| codec.starts_with(sound))
+    };
+    codecs.split(',').map(str::trim).filter(|codec| !is_sound(codec)).collect::<Vec<_>>().join(",")
+}
+
+/// Peak and average bits a second of a track's I-frames, as measured.
+fn iframe_bitrates(track: &Track) -> (u64, u64) {
+    let listed = || track.segments.iter().filter(|segment| !segment.gap);
+    let frames = listed().flat_map(|segment| &segment.iframes);
+    let bytes: u64 = frames.map(|frame| u64::from(frame.range.length)).sum();
+    let duration: u64 = listed().map(|segment| segment.duration).sum();
+    let average = (bytes * 8_000_000).checked_div(duration).unwrap_or(0);
+    (track.iframe_peak_bitrate.max(average).max(1), average)
+}
+
+/// Peak bits a second: as measured, or as stated where that is more; before anything is measured, what the
+/// media's header says (which is an encoder's limit, often far above what it needs).
 fn peak(track: &Track) -> u64 {
-    let before_any = || track.info.nominal_bandwidth.unwrap_or(0).max(average(track)).max(1);
-    let measured = || if track.peak_bitrate > 0 { track.peak_bitrate } else { before_any() };
-    track.info.bandwidth.unwrap_or_else(measured)
+    let before_any = || track.info.nominal_bandwidth.unwrap_or(0);
+    let told = track.info.bandwidth.unwrap_or_else(|| if track.peak_bitrate > 0 { 0 } else { before_any() });
+    told.max(track.peak_bitrate).max(average(track)).max(1)
 }
 
 /// Average bits a second over what is listed.

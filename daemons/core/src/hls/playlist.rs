@@ -1,8 +1,10 @@
 //! Media playlists (draft-pantos-hls-rfc8216bis-22) as values, and as text.
 
 use std::fmt;
+use std::time::Duration;
 
-use super::stream::{Form, Segment, Stream, Track};
+use super::stream::{DateRange, Form, Segment, Stream, Track};
+use super::text::{DateTime, Micros, Millis};
 use crate::id::TrackId;
 
 /// How many target durations from its end a playlist may be skipped up to (`CAN-SKIP-UNTIL`, §4.4.3.8).
@@ -13,13 +15,15 @@ pub const PARTS_LISTED_TARGETS: u64 = 3;
 /// these are no longer than three target durations, however exact anybody adds up.
 const PARTS_LISTED_SEGMENTS: usize = 2;
 
-/// Which of a playlist's two forms is asked for.
+/// Which of a playlist's forms is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Extent {
     /// All of it.
     Full,
-    /// A Playlist Delta Update (§6.2.5.1).
+    /// A Playlist Delta Update (§6.2.5.1), without the older segments.
     Delta,
+    /// One without the older date ranges too.
+    DeltaOfDateRanges,
 }
 
 /// One track's playlist, of one moment.
@@ -42,23 +46,44 @@ impl<'a> MediaPlaylist<'a> {
     fn skipped(&self) -> usize {
         match self.extent {
             Extent::Full => 0,
-            Extent::Delta => self.beyond(SKIP_BOUNDARY_TARGETS),
+            // The boundary counts from the end of the last complete segment.
+            Extent::Delta | Extent::DeltaOfDateRanges => {
+                let open = self.track.open.as_ref().map_or(0, |open| open.duration);
+                let limit = SKIP_BOUNDARY_TARGETS * self.target_micros() + open;
+                self.ends().take_while(|(_, end)| *end >= limit).count()
+            }
         }
     }
 
-    /// How many segments at the front begin further than `targets` target durations from the end.
-    fn beyond(&self, targets: u64) -> usize {
-        let mut left = self.track.listed_duration();
-        let limit = targets * self.target_micros();
-        self.track
-            .segments
-            .iter()
-            .take_while(|segment| {
-                let begins = left;
-                left -= segment.duration;
-                begins > limit
-            })
-            .count()
+    /// Where each complete segment begins and ends, in microseconds before the playlist's end.
+    fn ends(&self) -> impl Iterator<Item = (u64, u64)> {
+        self.track.segments.iter().scan(self.track.listed_duration(), |left, segment| {
+            let begin = *left;
+            *left -= segment.duration;
+            Some((begin, *left))
+        })
+    }
+
+    /// The date ranges this playlist lists, in the order of their places.
+    fn date_ranges(&self, skipped: usize) -> Vec<((u64, u32), &'a DateRange)> {
+        let boundary = Duration::from_secs(SKIP_BOUNDARY_TARGETS * u64::from(self.stream.target_duration));
+        let leaves_out = skipped > 0 && self.extent == Extent::DeltaOfDateRanges;
+        let is_listed =
+            |range: &&DateRange| !leaves_out || self.stream.changed_at.since(range.added_at) <= boundary;
+        let ranges = self.stream.date_ranges.iter().filter(is_listed);
+        let mut placed: Vec<_> =
+            ranges.map(|range| (range.places.get(self.name).copied().unwrap_or_default(), range)).collect();
+        placed.sort_by_key(|(place, _)| *place);
+        placed
+    }
+
+    fn skip(&self, f: &mut fmt::Formatter<'_>, skipped: usize) -> fmt::Result {
+        write!(f, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
+        if self.extent == Extent::DeltaOfDateRanges {
+            let removed = self.stream.removed_date_ranges.iter().map(|removed| removed.id.as_str());
+            write!(f, ",RECENTLY-REMOVED-DATERANGES=\"{}\"", removed.collect::<Vec<_>>().join("\t"))?;
+        }
+        writeln!(f)
     }
 
     fn target_micros(&self) -> u64 {
@@ -69,14 +94,19 @@ impl<'a> MediaPlaylist<'a> {
         let (stream, track) = (self.stream, self.track);
         let is_low_latency = track.form == Form::Parts;
         let target = u64::from(stream.target_duration);
-        // A playlist with EXT-X-SKIP is at least version 9 (§8).
-        let version = if is_low_latency || skipped > 0 { 9 } else { 8 };
+        // A playlist with EXT-X-SKIP is at least version 9, and 10 where that speaks of date ranges (§8).
+        let version = match self.extent {
+            Extent::DeltaOfDateRanges if skipped > 0 => 10,
+            Extent::Delta if skipped > 0 => 9,
+            Extent::Full | Extent::Delta | Extent::DeltaOfDateRanges if is_low_latency => 9,
+            Extent::Full | Extent::Delta | Extent::DeltaOfDateRanges => 8,
+        };
         writeln!(f, "#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target}")?;
         write!(f, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}", 3 * target)?;
         if let Some(part_target) = stream.part_target.filter(|_| is_low_latency) {
             write!(f, ",PART-HOLD-BACK={}", Millis(u64::from(part_target) * 3))?;
         }
-        writeln!(f, ",CAN-SKIP-UNTIL={}", SKIP_BOUNDARY_TARGETS * target)?;
+        writeln!(f, ",CAN-SKIP-UNTIL={},CAN-SKIP-DATERANGES=YES", SKIP_BOUNDARY_TARGETS * target)?;
         if let Some(part_target) = stream.part_target.filter(|_| is_low_latency) {
             writeln!(f, "#EXT-X-PART-INF:PART-TARGET={}", Millis(part_target.into()))?;
         }
@@ -104,25 +134,31 @@ impl fmt::Display for MediaPlaylist<'_> {
         let skipped = self.skipped();
         self.head(f, skipped)?;
         if skipped > 0 {
-            writeln!(f, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
+            self.skip(f, skipped)?;
         }
         let older = track.segments.len().saturating_sub(PARTS_LISTED_SEGMENTS);
-        let without_parts = self.beyond(PARTS_LISTED_TARGETS).max(older);
+        let listed = PARTS_LISTED_TARGETS * self.target_micros();
+        let without_parts = self.ends().take_while(|(begin, _)| *begin > listed).count().max(older);
+        let ranges = self.date_ranges(skipped);
+        let mut ranges = Ranges { left: &ranges };
         // A delta update's reader knows the map of what it skips.
         let mut map = skipped.checked_sub(1).and_then(|last| track.segments.get(last)).map(|last| last.init);
         for (place, segment) in track.segments.iter().enumerate().skip(skipped) {
+            ranges.write_up_to(f, (segment.msn, 0))?;
             if map != Some(segment.init) {
                 writeln!(f, "#EXT-X-MAP:URI=\"init-{}.mp4\"", segment.init)?;
                 map = Some(segment.init);
             }
-            write_segment(f, segment, place >= without_parts, false)?;
+            write_segment(f, &mut ranges, segment, place >= without_parts, false)?;
         }
         if let Some(open) = &track.open {
+            ranges.write_up_to(f, (open.msn, 0))?;
             if map != Some(open.init) {
                 writeln!(f, "#EXT-X-MAP:URI=\"init-{}.mp4\"", open.init)?;
             }
-            write_segment(f, open, true, true)?;
+            write_segment(f, &mut ranges, open, true, true)?;
         }
+        ranges.write_up_to(f, (u64::MAX, u32::MAX))?;
         if self.stream.has_ended(track) {
             return writeln!(f, "#EXT-X-ENDLIST");
         }
@@ -133,8 +169,26 @@ impl fmt::Display for MediaPlaylist<'_> {
     }
 }
 
+/// Date ranges that are not written yet, in the order of their places.
+struct Ranges<'a> {
+    left: &'a [((u64, u32), &'a DateRange)],
+}
+
+impl Ranges<'_> {
+    /// Writes those that come before a part.
+    fn write_up_to(&mut self, f: &mut fmt::Formatter<'_>, next: (u64, u32)) -> fmt::Result {
+        while let Some(((_, range), rest)) = self.left.split_first().filter(|((place, _), _)| *place <= next)
+        {
+            writeln!(f, "{range}")?;
+            self.left = rest;
+        }
+        Ok(())
+    }
+}
+
 fn write_segment(
     f: &mut fmt::Formatter<'_>,
+    ranges: &mut Ranges<'_>,
     segment: &Segment,
     shows_parts: bool,
     is_open: bool,
@@ -144,7 +198,8 @@ fn write_segment(
     }
     writeln!(f, "#EXT-X-PROGRAM-DATE-TIME:{}", DateTime(segment.date_time))?;
     if shows_parts {
-        for (number, part) in segment.parts.iter().enumerate() {
+        for (number, part) in (0..).zip(&segment.parts) {
+            ranges.write_up_to(f, (segment.msn, number))?;
             write!(f, "#EXT-X-PART:DURATION={},URI=\"{}.{number}.m4s\"", Micros(part.duration), segment.msn)?;
             writeln!(f, "{}", if part.independent { ",INDEPENDENT=YES" } else { "" })?;
         }
@@ -152,51 +207,11 @@ fn write_segment(
     if is_open {
         return Ok(());
     }
+    ranges.write_up_to(f, (segment.msn, u32::MAX))?;
     if segment.gap {
         writeln!(f, "#EXT-X-GAP")?;
     }
     writeln!(f, "#EXTINF:{},\n{}.m4s", Micros(segment.duration), segment.msn)
-}
-
-/// Seconds with three decimals, from milliseconds.
-struct Millis(u64);
-
-impl fmt::Display for Millis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
-    }
-}
-
-/// Seconds with five decimals, rounded, from microseconds.
-struct Micros(u64);
-
-impl fmt::Display for Micros {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rounded = self.0.saturating_add(5) / 10;
-        write!(f, "{}.{:05}", rounded / 100_000, rounded % 100_000)
-    }
-}
-
-/// A date and time as ISO 8601 writes it in UTC, to the millisecond, from microseconds since the Unix epoch.
-struct DateTime(u64);
-
-impl fmt::Display for DateTime {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0 / 1000;
-        let (days, in_day) = (millis / 86_400_000, millis % 86_400_000);
-        // Days of the proleptic Gregorian calendar, counted from 1 March 0000 so that leap days come last.
-        let from_march = days + 719_468;
-        let (era, day_of_era) = (from_march / 146_097, from_march % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * day_of_year + 2) / 153;
-        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = era * 400 + year_of_era + u64::from(month <= 2);
-        let (hour, minute) = (in_day / 3_600_000, in_day / 60_000 % 60);
-        let (second, milli) = (in_day / 1000 % 60, in_day % 1000);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
-    }
 }
 
 #[cfg(test)]
@@ -237,7 +252,7 @@ mod tests {
         let expected = r#"#EXTM3U
 #EXT-X-VERSION:9
 #EXT-X-TARGETDURATION:2
-#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12
+#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6,PART-HOLD-BACK=1.500,CAN-SKIP-UNTIL=12,CAN-SKIP-DATERANGES=YES
 #EXT-X-PART-INF:PART-TARGET=0.500
 #EXT-X-MEDIA-SEQUENCE:0
 #EXT-X-DISCONTINUITY-SEQUENCE:0
@@ -279,19 +294,5 @@ mod tests {
             text(&self::stream(8), Extent::Full),
             "nothing to skip"
         );
-    }
-
-    #[test]
-    fn date_times_follow_the_calendar() {
-        let cases = [
-            (0, "1970-01-01T00:00:00.000Z"),
-            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
-            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
-            (1_735_689_600_000, "2025-01-01T00:00:00.000Z"),
-            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-        ];
-        for (millis, text) in cases {
-            assert_eq!(DateTime(millis * 1000).to_string(), text);
-        }
     }
 }

@@ -39,6 +39,8 @@ pub enum Decision {
 pub enum Resource {
     /// `media.m3u8`.
     Playlist,
+    /// `iframes.m3u8`.
+    IFrames,
     /// `init-<n>.mp4`.
     Init(u64),
     /// `<msn>.m4s`.
@@ -52,6 +54,9 @@ impl Resource {
     pub fn parse(file: &str) -> Option<Self> {
         if file == "media.m3u8" {
             return Some(Self::Playlist);
+        }
+        if file == "iframes.m3u8" {
+            return Some(Self::IFrames);
         }
         if let Some(number) = file.strip_prefix("init-").and_then(|rest| rest.strip_suffix(".mp4")) {
             return Some(Self::Init(plain_number(number)?));
@@ -79,7 +84,8 @@ impl Directives {
                     msn = Some(value.parse::<u64>().map_err(|_| "_HLS_msn is a media sequence number")?);
                 }
                 "_HLS_part" => part = Some(value.parse::<u32>().map_err(|_| "_HLS_part is a part's number")?),
-                "_HLS_skip" if value == "YES" || value == "v2" => extent = Extent::Delta,
+                "_HLS_skip" if value == "YES" => extent = Extent::Delta,
+                "_HLS_skip" if value == "v2" => extent = Extent::DeltaOfDateRanges,
                 "_HLS_skip" => return Err("_HLS_skip is YES or v2"),
                 _ => {}
             }
@@ -114,6 +120,19 @@ pub fn decide_playlist(stream: &Stream, track: &Track, until: Edge) -> Decision 
         }
     }
     Decision::Wait
+}
+
+/// Whether an I-frame playlist that must reach entry `msn` can be sent. It has no parts, so that a part asked
+/// for is not looked at.
+pub fn decide_iframes(stream: &Stream, track: &Track, msn: u64) -> Decision {
+    let next = track.next_still();
+    if stream.has_ended(track) || msn < next {
+        Decision::Ready
+    } else if msn >= next.saturating_add(2) {
+        Decision::Bad("_HLS_msn is more than two beyond the last I-frame")
+    } else {
+        Decision::Wait
+    }
 }
 
 /// Whether a part is there, or is worth waiting for because the playlist hints at it.
@@ -260,7 +279,7 @@ mod tests {
             ("", None, Extent::Full),
             ("_HLS_msn=3", edge(3, None), Extent::Full),
             ("_HLS_msn=3&_HLS_part=0&_HLS_skip=YES", edge(3, Some(0)), Extent::Delta),
-            ("_HLS_skip=v2&other=x", None, Extent::Delta),
+            ("_HLS_skip=v2&other=x", None, Extent::DeltaOfDateRanges),
         ];
         for (query, until, extent) in cases {
             assert_eq!(Directives::parse(query), Ok(Directives { until, extent }), "{query}");

@@ -41,12 +41,30 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// A part of `millis` milliseconds that a decoder may, or may not, start with.
+    /// A part of `millis` milliseconds, one sample of 4 bytes, that a decoder may, or may not, start with.
     pub fn part(&mut self, millis: u32, independent: bool) -> Bytes {
-        let duration = millis * (TIMESCALE / 1000);
-        let flags = if independent { SYNC } else { NOT_SYNC };
-        let media = self.parts.to_be_bytes().to_vec();
-        let sample = TrunEntry { duration: Some(duration), size: Some(4), flags: Some(flags), cts: None };
+        self.part_of(&[(millis, 4)], independent)
+    }
+
+    /// A part of samples of so many milliseconds and bytes, of which a decoder may, or may not, start with
+    /// the first.
+    pub fn part_of(&mut self, samples: &[(u32, u32)], independent: bool) -> Bytes {
+        let mut media = Vec::new();
+        let mut entries = Vec::new();
+        let mut duration = 0;
+        for (number, (millis, bytes)) in samples.iter().enumerate() {
+            let ticks = millis * (TIMESCALE / 1000);
+            let flags = if independent && number == 0 { SYNC } else { NOT_SYNC };
+            entries.push(TrunEntry {
+                duration: Some(ticks),
+                size: Some(*bytes),
+                flags: Some(flags),
+                cts: None,
+            });
+            // Bytes of its own, so that no two parts are the same.
+            media.extend(self.parts.to_be_bytes().iter().cycle().take(*bytes as usize));
+            duration += ticks;
+        }
         let moof = |data_offset: usize| Moof {
             mfhd: Mfhd { sequence_number: self.parts + 1 },
             traf: vec![Traf {
@@ -54,7 +72,7 @@ impl Encoder {
                 tfdt: Some(Tfdt { base_media_decode_time: self.decode_time }),
                 trun: vec![Trun {
                     data_offset: Some(i32::try_from(data_offset).unwrap()),
-                    samples: vec![sample].into(),
+                    samples: entries.clone().into(),
                 }],
                 ..Traf::default()
             }],

@@ -101,6 +101,14 @@ impl Origin {
         self.get(path).await.status().as_u16()
     }
 
+    /// A number of `/metrics`; 0 where it is not told.
+    pub(crate) async fn metric(&self, name: &str) -> u64 {
+        let metrics = self.client.get(format!("http://{}/metrics", self.address)).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap_or_default();
+        line.rsplit(' ').next().unwrap_or_default().parse().unwrap_or(0)
+    }
+
     pub(crate) async fn send(&self, kind: DataKind, payload: Bytes) -> Result<DataAck, IngestError> {
         self.send_on("main", kind, payload).await
     }
@@ -138,6 +146,13 @@ impl Origin {
         self.shutdown.cancel();
         tokio::time::timeout(END_MAX, self.serving).await.unwrap().unwrap().unwrap();
     }
+}
+
+/// Why an origin with these flags does not start.
+pub(crate) async fn refused(flags: &[&str]) -> ServeError {
+    let settings = Arguments::parse_from([&["origin"], flags].concat()).settings;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    mobz_origin::serve(settings, MemoryStore::new(), listener, CancellationToken::new()).await.unwrap_err()
 }
 
 /// What ffmpeg encoded.
@@ -190,6 +205,22 @@ pub(crate) async fn ffprobe(url: &str) -> String {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success() && errors.is_empty(), "{errors}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The type of the first frame that a decoder makes of these bytes; what is cut off after it does not matter.
+pub(crate) async fn first_frame(bytes: &[u8]) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let output = Command::new("ffprobe")
+        .args(["-v", "quiet", "-select_streams", "v", "-read_intervals", "%+#1"])
+        .args(["-show_entries", "frame=pict_type", "-of", "csv=p=0"])
+        .arg(file.path())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("ffprobe must be installed");
+    String::from_utf8_lossy(&output.stdout).trim().trim_end_matches(',').to_owned()
 }
 
 /// Plays so many seconds of a URL with ffmpeg, without an error; returns how many video frames came.

@@ -139,6 +139,9 @@ pub async fn notices_reach_listeners_of_their_room_in_order(place: &dyn Place) {
         assert_eq!(hear(&mut here).await, [number, 0, 255][..]);
         assert_eq!(hear(&mut there).await, [number, 0, 255][..]);
     }
+    let itself = StreamChange { notice: Some(Bytes::from_static(b"y\0")), ..state("y\0") };
+    one.commit_stream(&demo(), revision, itself).await.unwrap().unwrap();
+    assert_eq!(hear(&mut there).await, b"y\0"[..], "the state itself is told as any other notice");
     hears_nothing(&mut elsewhere).await;
 }
 

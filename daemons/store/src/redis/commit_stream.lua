@@ -1,5 +1,6 @@
 -- KEYS: stream, then what is stored, then what is removed.
--- ARGV: revision, '1' when the state changes, state, seconds to live, '1' when there is a notice, notice,
+-- ARGV: revision, '1' when the state changes, state, seconds to live, '1' when there is a notice and '2' when
+-- it is the state, notice,
 -- how to publish, where, the commit's name, how many are stored, then per stored: bytes, milliseconds to live.
 local is = redis.call('HGET', KEYS[1], 'revision') or '0'
 -- Sent twice, as the driver does when a connection broke before the answer: it holds already.
@@ -20,4 +21,5 @@ for index = 1, stored do
   redis.call('SET', KEYS[index + 1], ARGV[base], 'PX', ARGV[base + 1])
 end
 if ARGV[5] == '1' then redis.call(ARGV[7], ARGV[8], ARGV[6]) end
+if ARGV[5] == '2' then redis.call(ARGV[7], ARGV[8], ARGV[3]) end
 return is

@@ -34,14 +34,20 @@ impl Streams for RedisStore {
     ) -> Result<Option<Revision>, StoreError> {
         let stored = change.put.iter().map(|(name, ..)| name);
         let keys = stored.chain(&change.remove).map(|name| keys::media(room, name));
+        // The state as a notice goes over the wire once: an hour of the past makes it large.
+        let (has_notice, notice) = match &change.notice {
+            None => (0, None),
+            notice if *notice == change.state => (2, None),
+            Some(notice) => (1, Some(notice)),
+        };
         let call = COMMIT_STREAM.keys([keys::stream(room)].into_iter().chain(keys));
         let mut call = call
             .text(revision.0)
             .text(u8::from(change.state.is_some()))
             .bytes(change.state.as_deref().unwrap_or_default())
             .text(COUNTERS_TTL.as_secs())
-            .text(u8::from(change.notice.is_some()))
-            .bytes(change.notice.as_deref().unwrap_or_default())
+            .text(has_notice)
+            .bytes(notice.map(|notice| &notice[..]).unwrap_or_default())
             .text(self.connection.publish())
             .text(keys::notices(room))
             .text(self.names.next())

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn part(millis: u64, independent: bool) -> Fragment {
-        Fragment { duration: millis * 1000, decode_time: 0, independent, samples: 1 }
+        Fragment { duration: millis * 1000, decode_time: 0, independent, samples: 1, first_frame: None }
     }
 
     fn lengths(parts: &[(u64, bool)]) -> Vec<usize> {

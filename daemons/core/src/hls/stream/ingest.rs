@@ -52,6 +52,11 @@ pub enum RefusalKind {
     Stale,
     /// `too_large`.
     TooLarge,
+    /// `rate_limited`.
+    RateLimited {
+        /// When it may be sent again.
+        retry_after: Duration,
+    },
 }
 
 impl Refusal {
@@ -89,16 +94,21 @@ impl Stream {
     ) -> Result<Ingested, Refusal> {
         let mut next = self.clone();
         next.pass(now);
+        Self::check_part_bytes(settings, signal)?;
         let taken = match &signal.kind {
             DataKind::Init(fields) => next.take_init(now, settings, publisher, signal, fields)?,
             DataKind::Part(fields) => next.take_part(now, publisher, signal, fields)?,
             DataKind::Segment(fields) => next.take_segment(now, publisher, signal, fields)?,
+            DataKind::DateRange(fields) => next.take_date_range(now, publisher, signal, fields)?,
             DataKind::End => next.take_end(now, signal)?,
         };
         if !taken.is_new {
             return Ok(Ingested { next: None, change: StreamChange::default(), ack: taken.ack });
         }
+        next.charge(now, settings, signal)?;
+        next.expire_date_ranges(now);
         next.serial += 1;
+        next.changed_at = now;
         let change = change_of(&next, taken.put);
         Ok(Ingested { next: Some(next), change, ack: taken.ack })
     }
@@ -174,9 +184,9 @@ impl Stream {
         let limits = self.limits();
         let track = self.tracks.entry(signal.track.clone()).or_default();
         if track.ended {
-            track.clear(now, limits.lifetime);
+            track.clear(now, limits);
         }
-        track.close();
+        track.close(limits);
         track.discontinuity_ahead |= track.has_media();
         track.trim(now, limits);
         let number = match track.inits.iter().find(|init| init.digest == digest) {
@@ -225,8 +235,9 @@ impl Stream {
             Phase::Ended(_) => return Ok(Taken { ack, put: Vec::new(), is_new: false }),
             Phase::Live => {}
         }
+        let limits = self.limits();
         for track in self.tracks.values_mut() {
-            track.close();
+            track.close(limits);
             track.serial += 1;
         }
         self.phase = Phase::Ended(now);

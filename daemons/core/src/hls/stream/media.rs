@@ -1,10 +1,11 @@
 //! Parts and whole segments: which number they get, and what they change.
 
+use super::iframe::IFrame;
 use super::ingest::{Refusal, Taken};
 use super::track::{Digest, Form, Limits, Part, Segment, Track};
 use super::{MSN_MAX, SEGMENT_PARTS_MAX, Stream};
 use crate::hls::data::{DataAck, DataSignal, PartFields, SegmentFields, Warning};
-use crate::hls::fmp4::{self, Fragment};
+use crate::hls::fmp4::{self, ByteRange, Fragment};
 use crate::hls::store::MediaName;
 use crate::id::UserId;
 use crate::time::{Timestamp, millis};
@@ -69,7 +70,7 @@ impl Stream {
         match track.place(fields, &part, limits.target)? {
             Place::Next => {}
             Place::First(msn) => {
-                track.close();
+                track.close(limits);
                 track.jump_to(msn, limits)?;
             }
         }
@@ -87,7 +88,7 @@ impl Stream {
                 "a discontinuity begins a segment: give it the next msn and part 0",
             ));
         }
-        let (msn, number) = track.append(part, fragment.decode_time, now)?;
+        let (msn, number) = track.append(part, &fragment, now)?;
         if track.info.frame_rate.is_none() && track.info.resolution.is_some() && fragment.duration > 0 {
             track.info.frame_rate = Some(f64::from(fragment.samples) * 1e6 / fragment.duration as f64);
         }
@@ -95,7 +96,7 @@ impl Stream {
         let is_full = track.automatic && duration + u64::from(part_target) * 1000 / 2 > limits.target;
         let closes = fields.last.unwrap_or(is_full);
         if closes {
-            track.close();
+            track.close(limits);
         }
         track.trim(now, limits);
         track.form = Form::Parts;
@@ -169,8 +170,9 @@ impl Stream {
             open.duration = fragment.duration;
             open.bytes = signal.payload.len() as u64;
             open.digest = Some(digest);
+            open.iframes = fragment.first_frame.map(|range| IFrame { at: 0, range }).into_iter().collect();
         }
-        track.close();
+        track.close(limits);
         track.trim(now, limits);
         track.form = Form::Segments;
         track.serial += 1;
@@ -344,15 +346,20 @@ impl Track {
     }
 
     /// Adds a part to the segment under way; returns its numbers.
-    fn append(&mut self, part: Part, decode_time: u64, now: Timestamp) -> Result<(u64, u32), Refusal> {
+    fn append(&mut self, part: Part, fragment: &Fragment, now: Timestamp) -> Result<(u64, u32), Refusal> {
         let Some(open) = &mut self.open else { return Err(Refusal::bad("msn", "no segment is under way")) };
         let number = open.part_count;
+        if let Some(frame) = fragment.first_frame.filter(|_| part.independent) {
+            let before = u32::try_from(open.bytes).unwrap_or(u32::MAX);
+            let range = ByteRange { offset: before.saturating_add(frame.offset), ..frame };
+            open.iframes.push(IFrame { at: open.duration, range });
+        }
         open.part_count += 1;
         open.duration += part.duration;
         open.bytes += u64::from(part.bytes);
         open.parts.push(part);
         let msn = open.msn;
-        self.media_arrived(decode_time, part.duration, now);
+        self.media_arrived(fragment.decode_time, part.duration, now);
         Ok((msn, number))
     }
 

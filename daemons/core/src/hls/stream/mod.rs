@@ -3,8 +3,13 @@
 //! A value: it is loaded, asked for what comes next, and committed by compare-and-set. What a refused
 //! signal would have changed is never seen, because [`Stream::ingest`] hands out a new value.
 
+mod bitrate;
+mod date_range;
+mod iframe;
 mod ingest;
 mod media;
+mod packed;
+mod quota;
 mod silence;
 #[cfg(test)]
 mod tests;
@@ -17,7 +22,10 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use self::date_range::{DATE_RANGES_BYTES_MAX, DATE_RANGES_MAX, DateRange, Removed};
+pub use self::iframe::{IFrame, Still};
 pub use self::ingest::{Ingested, Refusal, RefusalKind};
+pub use self::quota::Spent;
 pub use self::silence::Ticked;
 pub use self::track::{Digest, Form, Init, Part, Retired, Segment, Track, TrackInfo};
 
@@ -47,11 +55,18 @@ pub const DIGESTS_KEPT: Duration = Duration::from_secs(60);
 pub const SILENCE_MAX: Duration = Duration::from_secs(60);
 /// The window of a stream whose settings name none (PROTOCOL.md §6).
 pub const WINDOW_DEFAULT: Duration = Duration::from_secs(60);
-/// The largest encoded state that travels in a notice; a larger one is loaded by those who are told.
-pub const NOTICE_STATE_BYTES_MAX: usize = 64 * 1024;
+/// How much a room may send by default, in bits a second: several renditions of 4K.
+pub const BITRATE_MAX_DEFAULT: u64 = 50_000_000;
+/// How large a part may be by default, in bytes.
+pub const PART_BYTES_MAX_DEFAULT: u64 = 8_000_000;
+/// How much a room's playlists may list by default, in bytes.
+pub const WINDOW_BYTES_MAX_DEFAULT: u64 = 1_000_000_000;
+/// The largest encoded state that travels in a notice; a larger one is loaded by those who are told. An
+/// hour of two-second segments has 20 KiB.
+pub const NOTICE_STATE_BYTES_MAX: usize = 512 * 1024;
 
 /// The layout of the encoded state; another one is refused, not guessed at.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// What an operator decides of streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,11 +74,23 @@ pub struct Settings {
     /// How much of the past a playlist lists; fixed for a stream when it begins, and never under three
     /// target durations (draft-pantos-hls-rfc8216bis-22 §6.2.2).
     pub window: Duration,
+    /// The most media a room may send, in bits a second; ten seconds of it may come at once.
+    pub bitrate_max: u64,
+    /// The largest part, in bytes. Whole segments are held to what one data signal may carry.
+    pub part_bytes_max: u64,
+    /// The most media all of a room's playlists may list together, in bytes. The store holds about twice
+    /// as much: what is no longer listed stays fetchable for a while.
+    pub window_bytes_max: u64,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { window: WINDOW_DEFAULT }
+        Self {
+            window: WINDOW_DEFAULT,
+            bitrate_max: BITRATE_MAX_DEFAULT,
+            part_bytes_max: PART_BYTES_MAX_DEFAULT,
+            window_bytes_max: WINDOW_BYTES_MAX_DEFAULT,
+        }
     }
 }
 
@@ -96,6 +123,14 @@ pub struct Stream {
     pub part_target: Option<u32>,
     /// Its renditions. After an end they stay for their counters.
     pub tracks: BTreeMap<TrackId, Track>,
+    /// What is listed of dates, in the order it was told.
+    pub date_ranges: Vec<DateRange>,
+    /// Date ranges that are no longer listed, for those who have a playlist of before, oldest first.
+    pub removed_date_ranges: Vec<Removed>,
+    /// When it changed last.
+    pub changed_at: Timestamp,
+    /// What its publisher has sent lately.
+    pub spent: Spent,
 }
 
 /// Bytes that are no state of this layout.
@@ -119,7 +154,7 @@ impl Stream {
         }
     }
 
-    /// Writes it compactly: about 15 bytes a segment or part, because it is written with every part.
+    /// Writes it compactly: about 10 bytes a segment and 15 a part, because it is written with every part.
     pub fn encode(&self) -> Bytes {
         // Writing to memory fails for types that cannot be told in advance only, and there are none here.
         postcard::to_extend(self, vec![LAYOUT]).unwrap_or_default().into()
@@ -165,9 +200,10 @@ impl Stream {
     /// inits are kept, so that it goes on.
     #[must_use]
     pub fn without_media(&self) -> Self {
+        let limits = self.limits();
         let mut next = self.clone();
         for track in next.tracks.values_mut() {
-            track.lose_media();
+            track.lose_media(limits);
         }
         next
     }
@@ -198,10 +234,11 @@ impl Stream {
     }
 
     fn begin(&mut self, now: Timestamp, settings: &Settings, target_duration: u32, part_target: Option<u32>) {
-        let lifetime = self.media_lifetime();
+        let limits = self.limits();
         for track in self.tracks.values_mut() {
-            track.clear(now, lifetime);
+            track.clear(now, limits);
         }
+        self.forget_date_ranges(now);
         self.phase = Phase::Live;
         self.window = millis(settings.window).max(u64::from(target_duration) * 3000);
         self.target_duration = target_duration;

@@ -29,7 +29,9 @@ impl Stream {
         if !next.pass(now) {
             return None;
         }
+        next.expire_date_ranges(now);
         next.serial += 1;
+        next.changed_at = now;
         let change = change_of(&next, Vec::new());
         Some(Ticked { next, change })
     }
@@ -68,12 +70,12 @@ impl Stream {
                 if at > now || at >= end {
                     break;
                 }
-                track.close();
+                track.close(limits);
                 track.push_gap(limits.target);
                 track.silent_gaps += 1;
             }
             if end <= now {
-                track.close();
+                track.close(limits);
                 track.ended = true;
             }
             if before != (track.silent_gaps, track.ended) {

@@ -1,6 +1,10 @@
 //! PROTOCOL.md §5, row by row.
 
 mod chance;
+mod date_ranges;
+mod dvr;
+mod iframes;
+mod limits;
 
 use std::time::Duration;
 

@@ -7,7 +7,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha1::{Digest as _, Sha1};
 
-use super::{DIGESTS_KEPT, SEGMENTS_MAX};
+use super::bitrate::peak_at_end;
+use super::iframe::IFrame;
+use super::{DIGESTS_KEPT, SEGMENTS_MAX, packed};
 use crate::hls::data::MediaType;
 use crate::hls::fmp4::MediaTrack;
 use crate::id::UserId;
@@ -33,6 +35,7 @@ pub struct Track {
     /// The number the next new init gets.
     pub next_init: u64,
     /// Complete segments inside the window, oldest first.
+    #[serde(with = "packed")]
     pub segments: VecDeque<Segment>,
     /// The segment under way; it has at least one part.
     pub open: Option<Segment>,
@@ -56,8 +59,12 @@ pub struct Track {
     pub silent_gaps: u32,
     /// Whether silence has ended this track while others may run on.
     pub ended: bool,
-    /// The highest bitrate of a complete segment so far, in bits a second.
+    /// The highest bitrate of contiguous segments so far, as `BANDWIDTH` counts it, in bits a second.
     pub peak_bitrate: u64,
+    /// The same of the I-frames alone.
+    pub iframe_peak_bitrate: u64,
+    /// `EXT-X-MEDIA-SEQUENCE` of the I-frame playlist. Never goes back.
+    pub iframe_sequence: u64,
     /// Segments no longer listed and still fetchable, oldest first.
     pub retired: VecDeque<Retired>,
 }
@@ -127,6 +134,8 @@ pub struct Segment {
     pub part_count: u32,
     /// Its parts; forgotten [`DIGESTS_KEPT`] after they were listed last.
     pub parts: Vec<Part>,
+    /// Its I-frames in order; of a whole segment the first alone is known.
+    pub iframes: Vec<IFrame>,
     /// Of a whole segment's bytes.
     pub digest: Option<Digest>,
 }
@@ -232,18 +241,29 @@ impl Track {
         self.segments.iter().chain(&self.open).map(|segment| segment.duration).sum()
     }
 
+    /// The size of everything listed, in bytes.
+    pub fn listed_bytes(&self) -> u64 {
+        self.segments
+            .iter()
+            .chain(&self.open)
+            .filter(|segment| !segment.gap)
+            .map(|segment| segment.bytes)
+            .sum()
+    }
+
     /// The init new media belongs to.
     pub(super) fn current_init(&self) -> Option<&Init> {
         self.inits.iter().find(|init| init.number == self.init)
     }
 
     /// Makes the segment under way a complete one.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, limits: Limits) {
         if let Some(open) = self.open.take() {
-            if let Some(bitrate) = (open.bytes * 8_000_000).checked_div(open.duration) {
-                self.peak_bitrate = self.peak_bitrate.max(bitrate);
-            }
             self.complete(open);
+            let peak = |bytes: fn(&Segment) -> u64| peak_at_end(&self.segments, limits.target, bytes);
+            let (all, iframes) = (peak(|segment| segment.bytes), peak(Segment::iframe_bytes));
+            self.peak_bitrate = self.peak_bitrate.max(all.unwrap_or(0));
+            self.iframe_peak_bitrate = self.iframe_peak_bitrate.max(iframes.unwrap_or(0));
         }
     }
 
@@ -296,12 +316,12 @@ impl Track {
 
     /// Ends the presentation: nothing is listed any more, the numbers go on, and what was listed stays
     /// fetchable for a while.
-    pub(super) fn clear(&mut self, now: Timestamp, lifetime: Duration) {
-        self.close();
+    pub(super) fn clear(&mut self, now: Timestamp, limits: Limits) {
+        self.close(limits);
         // Were it not raised here, a player could take the new presentation for the old one's timeline.
         self.discontinuity_sequence += u64::from(!self.segments.is_empty());
         while !self.segments.is_empty() {
-            self.retire_oldest(now, lifetime);
+            self.retire_oldest(now, limits.lifetime);
         }
         *self = Self {
             serial: self.serial + 1,
@@ -311,14 +331,15 @@ impl Track {
             next_msn: self.next_msn,
             owner_since: self.next_msn,
             discontinuity_sequence: self.discontinuity_sequence,
+            iframe_sequence: self.iframe_sequence,
             retired: std::mem::take(&mut self.retired),
             ..Self::default()
         };
     }
 
     /// Marks everything listed as lost, and forgets what else was fetchable.
-    pub(super) fn lose_media(&mut self) {
-        self.close();
+    pub(super) fn lose_media(&mut self, limits: Limits) {
+        self.close(limits);
         for segment in &mut self.segments {
             segment.gap = true;
             segment.parts = Vec::new();
@@ -332,6 +353,7 @@ impl Track {
     fn retire_oldest(&mut self, now: Timestamp, lifetime: Duration) {
         let Some(oldest) = self.segments.pop_front() else { return };
         self.discontinuity_sequence += u64::from(oldest.discontinuity);
+        self.iframe_sequence += oldest.still_count();
         if !oldest.gap {
             self.retired.push_back(Retired {
                 msn: oldest.msn,
