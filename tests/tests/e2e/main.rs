@@ -11,6 +11,7 @@ mod load;
 mod nodes;
 mod outage;
 mod p2m;
+mod probe;
 mod publish;
 mod push;
 mod relay;
