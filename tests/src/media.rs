@@ -61,6 +61,20 @@ impl Media {
         directory.path().join("sample.mp4")
     }
 
+    /// A file with a tone alone, some seconds long: AAC.
+    pub fn sound() -> PathBuf {
+        static FILE: OnceLock<TempDir> = OnceLock::new();
+        let directory = FILE.get_or_init(|| {
+            let directory =
+                tempfile::Builder::new().prefix("mobz-media-").tempdir().expect("a temporary directory");
+            let tone =
+                ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=8", "-c:a", "aac"];
+            run(ffmpeg().args(tone).arg(directory.path().join("sound.m4a")));
+            directory
+        });
+        directory.path().join("sound.m4a")
+    }
+
     /// Four seconds of what [`Media::live`] writes.
     pub fn fragments() -> Fragments {
         let directory =

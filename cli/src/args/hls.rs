@@ -192,7 +192,7 @@ pub struct Probe {
     /// The rendition, where there are several: a piece of its path; the first otherwise
     #[arg(long, value_name = "NAME")]
     pub track: Option<String>,
-    /// How long to look
+    /// How long to follow the stream; what is asked before takes a few target durations more
     #[arg(long, default_value = "20s", value_name = "TIME", value_parser = duration)]
     pub duration: Duration,
 }

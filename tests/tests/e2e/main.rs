@@ -14,6 +14,7 @@ mod nodes;
 mod outage;
 mod p2m;
 mod playlists;
+mod probe;
 mod publish;
 mod push;
 mod relay;

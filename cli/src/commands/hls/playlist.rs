@@ -39,9 +39,22 @@ pub(in crate::commands) struct Media {
     pub hints: Vec<Hint>,
     /// `EXT-X-RENDITION-REPORT`, each.
     pub reports: Vec<Report>,
+    /// `EXT-X-DATERANGE`, each, as it stands there.
+    pub ranges: Vec<Attributes>,
+    /// `RECENTLY-REMOVED-DATERANGES` of a delta update: identifiers, apart by tabs.
+    pub removed_ranges: Option<String>,
+    /// `EXT-X-PLAYLIST-TYPE`.
+    pub kind: Option<String>,
+    /// `EXT-X-I-FRAMES-ONLY`.
+    pub only_i_frames: bool,
+    /// `EXT-X-INDEPENDENT-SEGMENTS`.
+    pub independent_segments: bool,
     /// What stands where it must not, in words.
     pub misplaced: Vec<String>,
 }
+
+/// The attributes of a tag.
+pub(in crate::commands) type Attributes = BTreeMap<String, String>;
 
 /// `EXT-X-SERVER-CONTROL` (§4.4.3.8); times in seconds.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -52,6 +65,10 @@ pub(in crate::commands) struct Control {
     pub hold_back: Option<f64>,
     /// How far from the end to play in low-latency mode.
     pub part_hold_back: Option<f64>,
+    /// Whether delta updates may leave out date ranges.
+    pub can_skip_ranges: bool,
+    /// All of it, as it stands there.
+    pub written: Attributes,
 }
 
 /// `EXT-X-PRELOAD-HINT` (§4.4.5.3).
@@ -142,6 +159,8 @@ pub(in crate::commands) struct Segment {
     pub map: Option<Resource>,
     /// Whether it goes on from something else.
     pub discontinuity: bool,
+    /// `EXT-X-BITRATE`, in kilobits a second.
+    pub bitrate: Option<u64>,
 }
 
 /// A part.
@@ -164,6 +183,45 @@ pub(in crate::commands) struct Resource {
     pub uri: String,
     /// First byte and length.
     pub range: Option<(u64, u64)>,
+}
+
+/// A multivariant playlist (§4.4.6).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Multivariant {
+    /// `EXT-X-STREAM-INF`, each with the URI after it.
+    pub variants: Vec<(Attributes, Option<String>)>,
+    /// `EXT-X-MEDIA`, each.
+    pub renditions: Vec<Attributes>,
+    /// `EXT-X-I-FRAME-STREAM-INF`, each.
+    pub i_frames: Vec<Attributes>,
+    /// `EXT-X-INDEPENDENT-SEGMENTS`.
+    pub independent_segments: bool,
+}
+
+/// Reads a multivariant playlist; one without a variant is none.
+pub(super) fn multivariant(text: &str) -> Option<Multivariant> {
+    let mut playlist = Multivariant::default();
+    let mut is_open = false;
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let Some(tag) = line.strip_prefix('#') else {
+            if let Some((_, uri)) = playlist.variants.last_mut().filter(|_| is_open) {
+                *uri = Some(line.to_owned());
+            }
+            is_open = false;
+            continue;
+        };
+        match tag.split_once(':').unwrap_or((tag, "")) {
+            ("EXT-X-STREAM-INF", value) => {
+                playlist.variants.push((attributes(value), None));
+                is_open = true;
+            }
+            ("EXT-X-MEDIA", value) => playlist.renditions.push(attributes(value)),
+            ("EXT-X-I-FRAME-STREAM-INF", value) => playlist.i_frames.push(attributes(value)),
+            ("EXT-X-INDEPENDENT-SEGMENTS", _) => playlist.independent_segments = true,
+            _ => {}
+        }
+    }
+    (!playlist.variants.is_empty()).then_some(playlist)
 }
 
 /// The variants of a multivariant playlist, each a URI; `None` when it is none.
@@ -207,6 +265,7 @@ struct Reader {
     discontinuity: bool,
     range: Option<(u64, u64)>,
     has_target: bool,
+    bitrate: Option<u64>,
     /// Where the last ranged part and segment ended: a range without offset goes on there.
     range_end: u64,
 }
@@ -255,11 +314,14 @@ impl Reader {
                     can_skip_until: seconds("CAN-SKIP-UNTIL"),
                     hold_back: seconds("HOLD-BACK"),
                     part_hold_back: seconds("PART-HOLD-BACK"),
+                    can_skip_ranges: control.get("CAN-SKIP-DATERANGES").is_some_and(|v| v == "YES"),
+                    written: control,
                 });
             }
             "EXT-X-SKIP" => {
-                let skipped = attributes(value).remove("SKIPPED-SEGMENTS").unwrap_or_default();
-                let skipped = skipped.parse::<u64>().unwrap_or(0);
+                let mut skip = attributes(value);
+                self.media.removed_ranges = skip.remove("RECENTLY-REMOVED-DATERANGES");
+                let skipped = skip.remove("SKIPPED-SEGMENTS").and_then(|text| text.parse().ok()).unwrap_or(0);
                 self.media.open_msn = self.media.open_msn.saturating_add(skipped);
                 self.media.skipped = Some(skipped);
             }
@@ -281,6 +343,11 @@ impl Reader {
                 self.parts.push(Part { duration, independent, gap, resource });
             }
             "EXT-X-ENDLIST" => self.media.ended = true,
+            "EXT-X-DATERANGE" => self.media.ranges.push(attributes(value)),
+            "EXT-X-PLAYLIST-TYPE" => self.media.kind = Some(value.trim().to_owned()),
+            "EXT-X-I-FRAMES-ONLY" => self.media.only_i_frames = true,
+            "EXT-X-INDEPENDENT-SEGMENTS" => self.media.independent_segments = true,
+            "EXT-X-BITRATE" => self.bitrate = value.trim().parse().ok(),
             _ => {}
         }
         Ok(())
@@ -298,6 +365,7 @@ impl Reader {
             gap: std::mem::take(&mut self.gap),
             map: self.media.map.clone(),
             discontinuity: std::mem::take(&mut self.discontinuity),
+            bitrate: self.bitrate,
         });
         self.media.open_msn = self.media.open_msn.saturating_add(1);
         self.media.open_time = time.and_then(|time| time.checked_add(span(duration)).ok());
@@ -367,7 +435,7 @@ fn number(name: &str, text: &str) -> Result<f64, String> {
 }
 
 /// An attribute list (§4.2): names with values, quotes taken off.
-pub(in crate::commands) fn attributes(text: &str) -> BTreeMap<String, String> {
+pub(in crate::commands) fn attributes(text: &str) -> Attributes {
     let mut list = BTreeMap::new();
     let mut rest = text;
     while let Some((name, value)) = rest.split_once('=') {
@@ -421,6 +489,18 @@ mod tests {
         assert_eq!((control.part_hold_back, control.can_skip_until), (Some(1.002), Some(12.0)));
         assert_eq!((media.hints[0].kind.as_str(), media.hints[0].uri.as_str()), ("PART", "9.1.m4s"));
         assert_eq!((media.edge(), media.last_msn(), media.misplaced.len()), ((9, Some(0)), Some(8), 0));
+    }
+
+    #[test]
+    fn a_multivariant_playlist_is_read_with_what_stands_beside_the_variants() {
+        let text = "#EXTM3U\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"n\"\n\
+                    #EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2\n\
+                    #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=3,URI=\"i.m3u8\"\n";
+        let read = multivariant(text).unwrap();
+        let uris: Vec<_> = read.variants.iter().map(|(_, uri)| uri.as_deref()).collect();
+        assert_eq!(uris, [Some("v.m3u8"), None]);
+        assert_eq!((read.renditions.len(), read.i_frames.len(), read.independent_segments), (1, 1, true));
+        assert_eq!(multivariant(PLAYLIST), None);
     }
 
     #[test]

@@ -3,8 +3,47 @@
 use super::super::playlist::Media;
 use super::fetch::Answer;
 use super::rules;
-use super::session::Session;
+use super::session::{Directives, Session};
 use super::tags::ROUNDING;
+
+/// Asks for what delta updates leave open: date ranges, and servers that offer none.
+pub(super) async fn ask(session: &mut Session) {
+    let control = session.now.control.clone().unwrap_or_default();
+    if session.now.ended {
+        for rule in [&rules::DELTA_RANGES, &rules::DELTA_IGNORED] {
+            session.judge.absent(rule, "the stream has ended");
+        }
+        return;
+    }
+    if control.can_skip_until.is_some() {
+        session.judge.absent(&rules::DELTA_IGNORED, "delta updates are offered");
+    } else if let Ok(answer) = session.ask(&Directives::default().skipping()).await {
+        let media = if answer.is_ok() { session.read(&answer) } else { None };
+        let seen = match &media {
+            Some(media) if media.skipped.is_some() => "answered with EXT-X-SKIP".to_owned(),
+            Some(_) => "answered with the whole playlist".to_owned(),
+            None => answer.status.to_string(),
+        };
+        let holds = media.is_some_and(|media| media.skipped.is_none());
+        session.judge.check(&rules::DELTA_IGNORED, holds, seen);
+    }
+    if !control.can_skip_ranges {
+        return session.judge.absent(&rules::DELTA_RANGES, "no delta updates of date ranges are offered");
+    }
+    let Ok(answer) = session.ask(&Directives::default().skipping_ranges()).await else { return };
+    let Some(media) = (if answer.is_ok() { session.read(&answer) } else { None }) else {
+        let seen = format!("_HLS_skip=v2 was answered {}", answer.status);
+        return session.judge.check(&rules::DELTA_RANGES, false, seen);
+    };
+    match (media.skipped, &media.removed_ranges) {
+        (None, _) => session.judge.absent(&rules::DELTA_RANGES, "the playlist is too short to skip anything"),
+        (Some(_), Some(removed)) => {
+            let count = removed.split('\t').filter(|id| !id.is_empty()).count();
+            session.judge.check(&rules::DELTA_RANGES, true, format!("with {count} removed lately"));
+        }
+        (Some(_), None) => session.judge.check(&rules::DELTA_RANGES, false, "no RECENTLY-REMOVED-DATERANGES"),
+    }
+}
 
 /// Compares a delta update with the full playlist of about the same moment.
 pub(super) fn look(session: &mut Session, full: &Media, answer: &Answer) {
@@ -56,6 +95,9 @@ fn equal(session: &mut Session, full: &Media, delta: &Media, skipped: u64) {
         }
         if delta.discontinuity_sequence != full.discontinuity_sequence {
             fault = Some("another EXT-X-DISCONTINUITY-SEQUENCE".to_owned());
+        }
+        if delta.ranges != full.ranges {
+            fault = Some("the date ranges are not the same".to_owned());
         }
         if delta.reports.len() != full.reports.len() || delta.hints != full.hints {
             fault = Some("hints or reports are missing".to_owned());

@@ -1,5 +1,6 @@
 //! A stream that is over (§6.2.5.2).
 
+use super::fetch::{Answer, Trouble};
 use super::judge::Judge;
 use super::rules;
 use super::session::{Directives, Session};
@@ -11,6 +12,14 @@ const FAR: u64 = 1000;
 pub(super) async fn look(session: &mut Session) {
     if !session.now.ended {
         return not_yet(&mut session.judge);
+    }
+    let text =
+        |answer: Result<Answer, Trouble>| answer.ok().filter(Answer::is_ok).map(|answer| answer.text());
+    if let (Some(one), Some(other)) =
+        (text(session.ask(&Directives::default()).await), text(session.ask(&Directives::default()).await))
+    {
+        let seen = if one == other { "the same twice" } else { "another playlist the second time" };
+        session.judge.check(&rules::END_FINAL, one == other, seen);
     }
     let far = session.now.open_msn + FAR;
     let asked = [
@@ -36,5 +45,7 @@ pub(super) async fn look(session: &mut Session) {
 }
 
 fn not_yet(judge: &mut Judge) {
-    judge.absent(&rules::END_DIRECTIVES, "the stream has not ended");
+    for rule in [&rules::END_DIRECTIVES, &rules::END_FINAL] {
+        judge.absent(rule, "the stream has not ended");
+    }
 }

@@ -19,6 +19,8 @@ const DELTA_EVERY: u64 = 5;
 const BLOCKED_MIN: Duration = Duration::from_millis(15);
 /// How much later than its time a part may come by reasons of the network, beside half a part target.
 const NETWORK_SLACK: Duration = Duration::from_millis(100);
+/// The same for a segment, beside one and a half target durations.
+const SEGMENT_SLACK: Duration = Duration::from_millis(500);
 /// How often what was removed is asked for: media is the dear part of a probe.
 const REMOVED_MAX: u64 = 3;
 /// How long to wait before asking again after an answer that told nothing new.
@@ -27,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Follows until the deadline, or the stream's end.
 pub(super) async fn follow(session: &mut Session, deadline: Instant, progress: &Progress) {
     let mut last_part: Option<Instant> = None;
+    let mut last_segment: Option<Instant> = None;
     while Instant::now() < deadline && !session.now.ended {
         let left = deadline.saturating_duration_since(Instant::now()).as_secs();
         let (msn, part) = session.now.edge();
@@ -41,8 +44,17 @@ pub(super) async fn follow(session: &mut Session, deadline: Instant, progress: &
         };
         let now = session.now.clone();
         let is_new = now.edge() != before.edge();
+        if now.open_msn > before.open_msn {
+            if let Some(last) = last_segment {
+                added(session, answer.ended - last);
+            }
+            last_segment = Some(answer.ended);
+        }
         if !is_new {
             sleep(PAUSE).await;
+        }
+        if is_new && before.can_block_reload {
+            http::blocking(&mut session.judge, &answer);
         }
         let came = (is_new && before.can_block_reload && answer.took >= BLOCKED_MIN).then_some(answer.ended);
         if let (Some(before), Some(came), Some(target)) = (last_part, came, now.part_target) {
@@ -163,6 +175,14 @@ fn cadence(session: &mut Session, interval: Duration, target: f64) {
         target * 1000.0
     );
     session.judge.check(&rules::CADENCE, interval <= limit, seen);
+}
+
+fn added(session: &mut Session, interval: Duration) {
+    let target = session.now.target_duration;
+    let limit = Duration::from_secs_f64(target * 1.5) + SEGMENT_SLACK;
+    let seen =
+        format!("{:.2} s after the one before, the target duration is {target} s", interval.as_secs_f64());
+    session.judge.check(&rules::SEGMENT_CADENCE, interval <= limit, seen);
 }
 
 /// Asks for what is not listed any more (§6.2.2).

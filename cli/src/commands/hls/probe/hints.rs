@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::super::playlist::{Media, Resource};
 use super::fetch::{Answer, Trouble};
 use super::judge::Judge;
-use super::rules;
 use super::session::Session;
+use super::{http, rules};
 
 /// The last byte that a client asks for whose hint has no length (RFC 8673).
 const LENGTH_UNKNOWN: u64 = (1 << 53) - 1;
@@ -111,7 +111,10 @@ fn listed(before: &Media, now: &Media, hint: &Resource) -> Option<(u64, usize)> 
 /// Asks for a part that nobody has spoken of.
 pub(super) async fn unhinted(session: &mut Session) {
     let Some(hint) = hinted(&session.now) else {
-        return session.judge.absent(&rules::UNHINTED, "there are no hints to tell a part's URI by");
+        for rule in [&rules::UNHINTED, &rules::CACHE_MISSING] {
+            session.judge.absent(rule, "there are no hints to tell a part's URI by");
+        }
+        return;
     };
     let (path, rest) = hint.uri.split_at(hint.uri.find('?').unwrap_or(hint.uri.len()));
     let (folder, file) = path.rsplit_once('/').map_or(("", path), |(folder, file)| (folder, file));
@@ -123,7 +126,13 @@ pub(super) async fn unhinted(session: &mut Session) {
         .media(&session.url, &Resource { uri: uri.clone(), range: None }, patience)
         .await
     {
-        Ok(answer) => (matches!(answer.status.as_u16(), 404 | 410), format!("{uri}: {}", answer.status)),
+        Ok(answer) => {
+            let is_missing = matches!(answer.status.as_u16(), 404 | 410);
+            if is_missing {
+                http::missing(&mut session.judge, &answer, session.now.target_duration);
+            }
+            (is_missing, format!("{uri}: {}", answer.status))
+        }
         Err(trouble) => (false, format!("{uri}: {trouble}")),
     };
     session.judge.check(&rules::UNHINTED, holds, seen);

@@ -29,6 +29,53 @@ pub(super) fn media(judge: &mut Judge, answer: &Answer) {
     let holds = kind.starts_with("video/") || kind.starts_with("audio/") || kind == "application/mp4";
     judge.check(&rules::MEDIA_TYPE, holds, named(&kind));
     cors(judge, answer, "media");
+    let (holds, seen) = may_be_kept(answer);
+    judge.check(&rules::CACHE_MEDIA, holds, seen);
+}
+
+/// What the headers of an answer to a blocking reload say.
+pub(super) fn blocking(judge: &mut Judge, answer: &Answer) {
+    let (holds, seen) = may_be_kept(answer);
+    judge.check(&rules::CACHE_BLOCKING, holds, seen);
+}
+
+/// What the headers of an answer say that nothing is there.
+pub(super) fn missing(judge: &mut Judge, answer: &Answer, target: f64) {
+    let control = Control::of(answer);
+    let holds = control.kept.is_none_or(|kept| kept <= 4.0 * target) || control.forbids;
+    judge.check(&rules::CACHE_MISSING, holds, control.told());
+}
+
+/// Whether a cache may keep it at all: one that may not asks the origin for every viewer.
+fn may_be_kept(answer: &Answer) -> (bool, String) {
+    let control = Control::of(answer);
+    (control.kept.is_some_and(|kept| kept > 0.0) && !control.forbids, control.told())
+}
+
+/// A `Cache-Control`.
+struct Control {
+    text: String,
+    /// For how long caches keep it, in seconds.
+    kept: Option<f64>,
+    /// Whether it may not be kept, or not be used without asking.
+    forbids: bool,
+}
+
+impl Control {
+    fn of(answer: &Answer) -> Self {
+        let text = answer.header(&CACHE_CONTROL).to_ascii_lowercase();
+        let age = |name: &str| {
+            let value = text.split(',').find_map(|part| part.trim().strip_prefix(name));
+            value.and_then(|value| value.trim_matches('"').parse::<f64>().ok())
+        };
+        let kept = age("s-maxage=").or_else(|| age("max-age="));
+        let forbids = text.contains("no-cache") || text.contains("no-store");
+        Self { kept, forbids, text }
+    }
+
+    fn told(self) -> String {
+        if self.text.is_empty() { "no Cache-Control: caches guess".to_owned() } else { self.text }
+    }
 }
 
 fn essence(kind: &str) -> String {
@@ -84,17 +131,10 @@ fn cache(session: &mut Session, answer: &Answer) {
     if session.now.ended {
         return session.judge.absent(&rules::CACHE_LIVE, "the stream has ended");
     }
-    let control = answer.header(&CACHE_CONTROL).to_ascii_lowercase();
-    let age = |name: &str| {
-        let value = control.split(',').find_map(|part| part.trim().strip_prefix(name));
-        value.and_then(|value| value.trim_matches('"').parse::<f64>().ok())
-    };
-    let kept = age("s-maxage=").or_else(|| age("max-age="));
-    let forbids = control.contains("no-cache") || control.contains("no-store");
+    let control = Control::of(answer);
     let target = session.now.target_duration;
-    let holds = forbids || kept.is_some_and(|kept| kept <= target);
-    let seen = if control.is_empty() { "no Cache-Control: caches guess".to_owned() } else { control.clone() };
-    session.judge.check(&rules::CACHE_LIVE, holds, seen);
+    let holds = control.forbids || control.kept.is_some_and(|kept| kept <= target);
+    session.judge.check(&rules::CACHE_LIVE, holds, control.told());
 }
 
 async fn version(session: &mut Session) {

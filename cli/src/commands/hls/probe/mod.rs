@@ -1,5 +1,6 @@
 //! `mobzctl hls probe`.
 
+mod alike;
 mod blocking;
 mod delta;
 mod end;
@@ -8,13 +9,16 @@ mod figures;
 mod follow;
 mod hints;
 mod http;
+mod i_frames;
 mod judge;
 mod parts;
+mod ranges;
 mod reload;
 mod renditions;
 mod report;
 mod rules;
 mod session;
+mod syntax;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -45,7 +49,7 @@ pub(super) async fn run(args: Probe, output: &Output) -> Result<Exit> {
         () = &mut interrupted => return Ok(Exit::Done),
     };
     let is_interrupted = tokio::select! {
-        () = look(&mut session, &args, begun, &progress) => false,
+        () = look(&mut session, &args, &progress) => false,
         () = &mut interrupted => true,
     };
     drop(progress);
@@ -55,15 +59,20 @@ pub(super) async fn run(args: Probe, output: &Output) -> Result<Exit> {
     report::print(&session, args.url.as_str(), begun.elapsed().as_secs_f64(), output)
 }
 
-async fn look(session: &mut Session, args: &Probe, begun: Instant, progress: &Progress) {
+async fn look(session: &mut Session, args: &Probe, progress: &Progress) {
     http::look(session).await;
     progress.say("asking at the borders of blocking reloads");
     blocking::look(session).await;
     hints::present(&mut session.judge, &session.now);
     hints::unhinted(session).await;
+    delta::ask(session).await;
+    progress.say("comparing renditions");
     renditions::reports(session).await;
+    alike::look(session).await;
+    alike::codecs(session).await;
+    i_frames::look(session).await;
     blocking::refresh(session).await;
-    follow::follow(session, begun + args.duration, progress).await;
+    follow::follow(session, Instant::now() + args.duration, progress).await;
     first_media(session).await;
     end::look(session).await;
     unseen(session);
@@ -75,10 +84,13 @@ async fn open(args: &Probe) -> Result<Session> {
     let mut judge = Judge::default();
     let mut answer = first(&fetcher, &args.url).await?;
     let mut others = Vec::new();
+    let mut multivariant = None;
     let text = answer.text();
     if let Some(variants) = playlist::variants(&text) {
         http::playlist(&mut judge, &answer);
-        renditions::multivariant(&mut judge, &text);
+        let read = playlist::multivariant(&text).unwrap_or_default();
+        renditions::multivariant(&mut judge, &text, &read);
+        multivariant = Some((answer.url.clone(), read));
         let (url, rest) = choose(args, &answer.url, &variants)?;
         answer = first(&fetcher, &url).await?;
         others = rest;
@@ -92,7 +104,9 @@ async fn open(args: &Probe) -> Result<Session> {
         judge,
         figures: Figures::default(),
         now: Media::default(),
+        multivariant,
         others,
+        last: None,
         maps: BTreeMap::new(),
         parts: BTreeMap::new(),
         reloads: 0,
@@ -206,6 +220,10 @@ fn unseen(session: &mut Session) {
         &rules::DISCONTINUITY_SEQUENCE,
         &rules::UNCHANGED,
         &rules::PARTS_UNCHANGED,
+        &rules::PARTS_ORDER,
+        &rules::LIVE_TYPE,
+        &rules::SEGMENT_CADENCE,
+        &rules::CACHE_BLOCKING,
         &rules::WINDOW,
         &rules::KEPT_SEGMENT,
     ];
@@ -227,5 +245,15 @@ fn unseen(session: &mut Session) {
         }
     }
     judge.skip(&rules::OVERDUE, "no request had to wait for three target durations");
-    judge.skip(&rules::DURATION_TRUE, "the media cannot be read");
+    for rule in [&rules::DURATION_TRUE, &rules::INDEPENDENT_SEGMENTS] {
+        judge.skip(rule, "the media cannot be read");
+    }
+    for rule in [&rules::TIMESTAMPS, &rules::FORMAT_CHANGE] {
+        judge.skip(rule, "no two segments in a row were looked into; see --duration");
+    }
+    judge.absent(&rules::PDT_BREAK, "no segment after a discontinuity is listed");
+    judge.skip(&rules::PDT_ORDER, "no two segments in a row have dates");
+    judge.skip(&rules::RANGE_KEPT, "no date range was seen twice");
+    judge.skip(&rules::RANGE_SAME, "no date range was seen twice");
+    judge.absent(&rules::CACHE_BLOCKING, "there was no blocking reload");
 }

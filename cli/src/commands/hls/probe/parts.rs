@@ -1,18 +1,31 @@
 //! Media: whether what is listed is there, and holds what the playlist says.
 
 use bytes::Bytes;
-use mobz_core::hls::fmp4::{Fragment, MediaTrack, read_fragment, read_init};
+use mobz_core::hls::fmp4::{Fragment, Init, read_fragment, read_init};
+use reqwest::Url;
 
 use super::super::playlist::{Media, Part, Resource, Segment};
 use super::fetch::{ANSWER_MAX, Answer};
-use super::http;
-use super::rules;
-use super::session::Session;
+use super::renditions::family;
+use super::session::{Looked, Session};
+use super::tags::ROUNDING;
+use super::{http, rules};
 
 /// How far a listed duration may be from the media's, in seconds.
 const DURATION_ERROR_MAX: f64 = 0.05;
 /// How many segments are fetched whole at most: media is the dear part of a probe.
 const SEGMENTS_MAX: u64 = 6;
+
+/// What an initialization section is known by.
+fn key(base: &Url, map: &Resource) -> String {
+    let url = base.join(&map.uri).map_or_else(|_| map.uri.clone(), String::from);
+    format!("{url} {:?}", map.range)
+}
+
+/// When a fragment begins, on the media's own timeline, in seconds.
+pub(super) fn begins(fragment: &Fragment) -> f64 {
+    fragment.decode_time as f64 / 1e6
+}
 
 impl Session {
     /// Fetches what must be there; notes when it is not.
@@ -21,6 +34,7 @@ impl Session {
             Ok(answer) if answer.is_ok() => {
                 self.judge.check(&rules::AVAILABLE, true, format!("{what}: {}", answer.status));
                 http::media(&mut self.judge, &answer);
+                super::i_frames::range(self, resource, &answer, what);
                 Some(answer)
             }
             Ok(answer) => {
@@ -34,8 +48,20 @@ impl Session {
         }
     }
 
-    /// The tracks of an initialization section, read once.
-    async fn tracks(&mut self, map: Option<&Resource>, media: &[u8]) -> Option<Vec<MediaTrack>> {
+    /// An initialization section, read once; `None` when it cannot be.
+    pub(super) async fn init(&mut self, base: &Url, map: &Resource) -> Option<Init> {
+        let key = key(base, map);
+        if let Some(init) = self.maps.get(&key) {
+            return Some(init.clone());
+        }
+        let answer = self.fetcher.media(base, map, ANSWER_MAX).await.ok().filter(Answer::is_ok)?;
+        let init = read_init(&answer.body).ok()?;
+        self.maps.insert(key, init.clone());
+        Some(init)
+    }
+
+    /// The initialization section of media that was fetched.
+    async fn tracks(&mut self, map: Option<&Resource>, media: &[u8]) -> Option<Init> {
         let is_fragmented =
             media.get(4..8).is_some_and(|kind| matches!(kind, b"moof" | b"styp" | b"prft" | b"sidx"));
         let Some(map) = map else {
@@ -50,16 +76,18 @@ impl Session {
             }
             return None;
         };
-        let key = format!("{map:?}");
-        if let Some(tracks) = self.maps.get(&key) {
-            return Some(tracks.clone());
+        let key = key(&self.url, map);
+        if let Some(init) = self.maps.get(&key) {
+            let init = init.clone();
+            self.judge.check(&rules::MAP, true, format!("{}: {}", map.uri, init.codecs));
+            return Some(init);
         }
         let answer = self.available(map, &format!("{} of EXT-X-MAP", map.uri)).await?;
         match read_init(&answer.body) {
             Ok(init) => {
                 self.judge.check(&rules::MAP, true, format!("{}: {}", map.uri, init.codecs));
-                self.maps.insert(key, init.tracks.clone());
-                Some(init.tracks)
+                self.maps.insert(key, init.clone());
+                Some(init)
             }
             Err(error) => {
                 self.judge.check(&rules::MAP, false, format!("{}: {error}", map.uri));
@@ -83,13 +111,13 @@ impl Session {
     }
 
     async fn look_into(&mut self, part: &Part, map: Option<&Resource>, bytes: &[u8], what: &str) {
-        let Some(tracks) = self.tracks(map, bytes).await else {
+        let Some(init) = self.tracks(map, bytes).await else {
             for rule in [&rules::INDEPENDENT, &rules::INDEPENDENT_TOLD, &rules::DURATION_TRUE] {
                 self.judge.skip(rule, "the media cannot be read");
             }
             return;
         };
-        let fragment = match read_fragment(&tracks, bytes) {
+        let fragment = match read_fragment(&init.tracks, bytes) {
             Ok(fragment) => fragment,
             Err(error) => return self.judge.skip(&rules::INDEPENDENT, format!("{what}: {error}")),
         };
@@ -111,6 +139,70 @@ impl Session {
         self.judge.check(&rules::DURATION_TRUE, (real - listed).abs() <= DURATION_ERROR_MAX, seen);
     }
 
+    /// What a segment's bit rate is held against.
+    fn rate(&mut self, segment: &Segment, bytes: usize) {
+        let rate = bytes as f64 * 8.0 / segment.duration.max(ROUNDING);
+        if let Some(told) = segment.bitrate.filter(|_| segment.resource.range.is_none()) {
+            let told = told as f64 * 1000.0;
+            let holds = told >= rate * 0.9 - 1000.0 && told <= rate * 1.1 + 1000.0;
+            let seen =
+                format!("segment {}: {:.0} kbit/s told, {:.0} real", segment.msn, told / 1e3, rate / 1e3);
+            self.judge.check(&rules::BITRATE, holds, seen);
+        } else {
+            self.judge.absent(&rules::BITRATE, "there is no EXT-X-BITRATE");
+        }
+        let Some((base, multivariant)) = &self.multivariant else { return };
+        let is_it = |uri: &String| base.join(uri).is_ok_and(|url| url == self.url);
+        let mut own = multivariant.variants.iter().filter(|(_, uri)| uri.as_ref().is_some_and(is_it));
+        let Some(most) = own.find_map(|(variant, _)| variant.get("BANDWIDTH")?.parse::<f64>().ok()) else {
+            return self.judge.absent(&rules::BANDWIDTH_TRUE, "the rendition is none of a variant's own");
+        };
+        // A live server knows the future no better than by a tenth.
+        let seen = format!("segment {}: {rate:.0} bit/s, BANDWIDTH is {most:.0}", segment.msn);
+        self.judge.check(&rules::BANDWIDTH_TRUE, rate <= most * 1.1, seen);
+    }
+
+    /// Whether a segment goes on where the one before it ended, or says that it does not.
+    fn goes_on(&mut self, media: &Media, segment: &Segment, init: &Init, fragment: &Fragment) {
+        let is_promised = media.independent_segments
+            || self.multivariant.as_ref().is_some_and(|(_, playlist)| playlist.independent_segments);
+        if is_promised {
+            let begins = if fragment.independent { "with" } else { "without" };
+            let seen = format!("segment {} begins {begins} a sync sample", segment.msn);
+            self.judge.check(&rules::INDEPENDENT_SEGMENTS, fragment.independent, seen);
+        } else {
+            self.judge.absent(&rules::INDEPENDENT_SEGMENTS, "there is no EXT-X-INDEPENDENT-SEGMENTS");
+        }
+        let map = segment.map.as_ref().map(|map| key(&self.url, map)).unwrap_or_default();
+        let begins = begins(fragment);
+        let before = self.last.replace(Looked {
+            msn: segment.msn,
+            map: map.clone(),
+            ends: begins + fragment.duration as f64 / 1e6,
+        });
+        let Some(before) = before.filter(|before| before.msn + 1 == segment.msn) else { return };
+        if segment.discontinuity {
+            for rule in [&rules::TIMESTAMPS, &rules::FORMAT_CHANGE] {
+                self.judge.check(rule, true, format!("segment {} says so", segment.msn));
+            }
+            return;
+        }
+        let apart = begins - before.ends;
+        let seen = format!("segment {} begins {apart:+.3} s from where the one before it ends", segment.msn);
+        self.judge.check(&rules::TIMESTAMPS, apart.abs() <= media.target_duration, seen);
+        let formats = |init: &Init| -> Vec<_> {
+            init.codecs
+                .split(',')
+                .map(family)
+                .chain(init.tracks.iter().map(|track| track.id.to_string()))
+                .collect()
+        };
+        let was = self.maps.get(&before.map).map(formats);
+        let holds = before.map == map || was.is_none_or(|was| was == formats(init));
+        let seen = format!("segment {} has {}", segment.msn, init.codecs);
+        self.judge.check(&rules::FORMAT_CHANGE, holds, seen);
+    }
+
     /// Compares a segment that has just been completed with its parts.
     pub(super) async fn whole(&mut self, media: &Media, segment: &Segment) {
         if segment.gap || self.judge.count(&rules::SAME_MEDIA) >= SEGMENTS_MAX {
@@ -118,11 +210,13 @@ impl Session {
         }
         let what = format!("segment {}", segment.msn);
         let Some(answer) = self.available(&segment.resource, &what).await else { return };
-        let tracks = self.tracks(segment.map.as_ref(), &answer.body).await;
-        let read = |bytes: &[u8]| tracks.as_ref().and_then(|tracks| read_fragment(tracks, bytes).ok());
+        let init = self.tracks(segment.map.as_ref(), &answer.body).await;
+        let read = |bytes: &[u8]| init.as_ref().and_then(|init| read_fragment(&init.tracks, bytes).ok());
         let whole = read(&answer.body);
-        if let Some(fragment) = whole {
+        self.rate(segment, answer.body.len());
+        if let (Some(fragment), Some(init)) = (whole, &init) {
             self.duration(segment.duration, fragment, &what);
+            self.goes_on(media, segment, init, &fragment);
         }
         if segment.parts.is_empty() {
             return self.judge.absent(&rules::SAME_MEDIA, "the playlist lists no parts");
@@ -144,14 +238,14 @@ impl Session {
                 format!("{what}: {} bytes either way", together.len()),
             );
         }
-        let tracks_read = tracks.as_ref().and_then(|tracks| read_fragment(tracks, &together).ok());
-        match (whole, tracks_read) {
+        let parts_read = init.as_ref().and_then(|init| read_fragment(&init.tracks, &together).ok());
+        match (whole, parts_read) {
             (Some(whole), Some(parts)) => {
                 let holds = whole == parts;
                 let seen = format!("{what}: {} samples, its parts {}", whole.samples, parts.samples);
                 self.judge.check(&rules::SAME_MEDIA, holds, seen);
             }
-            (_, _) if tracks.is_some() => {
+            (_, _) if init.is_some() => {
                 let seen = format!("{what}: {} bytes, its parts {}", answer.body.len(), together.len());
                 self.judge.check(&rules::SAME_MEDIA, false, seen);
             }

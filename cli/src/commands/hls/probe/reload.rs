@@ -2,8 +2,8 @@
 
 use super::super::playlist::Media;
 use super::judge::Judge;
-use super::rules;
 use super::tags::ROUNDING;
+use super::{ranges, rules};
 
 /// Compares a playlist with the one before it.
 pub(super) fn compare(judge: &mut Judge, before: &Media, now: &Media) {
@@ -25,6 +25,7 @@ pub(super) fn compare(judge: &mut Judge, before: &Media, now: &Media) {
     judge.check(&rules::SEQUENCE, now.sequence >= before.sequence && now.open_msn >= before.open_msn, seen);
     unchanged(judge, before, now);
     removed(judge, before, now);
+    ranges::compare(judge, before, now);
 }
 
 fn told(what: &str, was: f64, is: f64) -> String {
@@ -53,7 +54,10 @@ fn unchanged(judge: &mut Judge, before: &Media, now: &Media) {
         judge.check(&rules::UNCHANGED, change.is_none(), seen);
     }
     if !before.has_parts() && !now.has_parts() {
-        return judge.absent(&rules::PARTS_UNCHANGED, "the playlist lists no parts");
+        for rule in [&rules::PARTS_UNCHANGED, &rules::PARTS_ORDER] {
+            judge.absent(rule, "the playlist lists no parts");
+        }
+        return;
     }
     let numbers = before.segments.iter().map(|segment| segment.msn).chain([before.open_msn]);
     for msn in numbers {
@@ -71,6 +75,20 @@ fn unchanged(judge: &mut Judge, before: &Media, now: &Media) {
         };
         judge.check(&rules::PARTS_UNCHANGED, changed.is_none() && !lost, seen);
     }
+    // Parts that went although those of an earlier segment are still there.
+    let had = |msn: u64| !before.parts(msn).is_empty();
+    let kept =
+        now.segments.iter().map(|segment| segment.msn).find(|msn| had(*msn) && !now.parts(*msn).is_empty());
+    let early = kept.and_then(|kept| {
+        now.segments.iter().find(|segment| segment.msn > kept && had(segment.msn) && segment.parts.is_empty())
+    });
+    let seen = early.map_or_else(
+        || "the first ones first".to_owned(),
+        |segment| {
+            format!("those of segment {} before those of segment {}", segment.msn, kept.unwrap_or_default())
+        },
+    );
+    judge.check(&rules::PARTS_ORDER, early.is_none(), seen);
 }
 
 fn removed(judge: &mut Judge, before: &Media, now: &Media) {
@@ -84,6 +102,10 @@ fn removed(judge: &mut Judge, before: &Media, now: &Media) {
     let seen = format!("{}, and {due} by what was removed", now.discontinuity_sequence);
     judge.check(&rules::DISCONTINUITY_SEQUENCE, now.discontinuity_sequence == due, seen);
     if gone.count() > 0 {
+        let kind = now.kind.as_deref();
+        let seen =
+            kind.map_or_else(|| "there is none".to_owned(), |kind| format!("EXT-X-PLAYLIST-TYPE:{kind}"));
+        judge.check(&rules::LIVE_TYPE, kind.is_none(), seen);
         let least = 3.0 * now.target_duration;
         let left: f64 = now.segments.iter().map(|segment| segment.duration).sum();
         let seen = format!("{left:.1} s left, at least {least} s");

@@ -4,26 +4,40 @@ use std::collections::BTreeSet;
 
 use reqwest::Url;
 
-use super::super::playlist::{Media, attributes, media};
+use super::super::playlist::{Attributes, Media, Multivariant, media};
 use super::fetch::ANSWER_MAX;
 use super::judge::Judge;
 use super::rules;
 use super::session::Session;
+use super::syntax;
 
 /// Attributes of a variant that name a group, with the group's type (§4.4.6.2.1).
 const GROUPS: [(&str, &str); 3] = [("AUDIO", "AUDIO"), ("VIDEO", "VIDEO"), ("SUBTITLES", "SUBTITLES")];
 
+/// Rules of the multivariant playlist's text.
+const RULES: [&rules::Rule; 8] = [
+    &rules::VARIANT_URI,
+    &rules::BANDWIDTH,
+    &rules::CODECS,
+    &rules::RESOLUTION,
+    &rules::AUDIO_GROUP,
+    &rules::RENDITION_TAG,
+    &rules::GROUPS,
+    &rules::CHANNELS,
+];
+
 /// What the multivariant playlist says.
-pub(super) fn multivariant(judge: &mut Judge, text: &str) {
-    let tags = |name: &'static str| text.lines().filter_map(move |line| line.trim().strip_prefix(name));
-    let groups: BTreeSet<_> = tags("#EXT-X-MEDIA:")
-        .map(|tag| {
-            let mut tag = attributes(tag);
-            (tag.remove("TYPE").unwrap_or_default(), tag.remove("GROUP-ID").unwrap_or_default())
-        })
+pub(super) fn multivariant(judge: &mut Judge, text: &str, playlist: &Multivariant) {
+    syntax::look(judge, text);
+    let groups: BTreeSet<_> = playlist
+        .renditions
+        .iter()
+        .map(|tag| (value(tag, "TYPE").to_owned(), value(tag, "GROUP-ID").to_owned()))
         .collect();
-    for (number, variant) in tags("#EXT-X-STREAM-INF:").map(attributes).enumerate() {
-        let number = number + 1;
+    for (number, (variant, uri)) in (1..).zip(&playlist.variants) {
+        let has_uri = uri.is_some();
+        let seen = uri.clone().unwrap_or_else(|| format!("variant {number} has none"));
+        judge.check(&rules::VARIANT_URI, has_uri, seen);
         let bandwidth =
             variant.get("BANDWIDTH").and_then(|text| text.parse::<u64>().ok()).filter(|rate| *rate > 0);
         let seen =
@@ -32,6 +46,13 @@ pub(super) fn multivariant(judge: &mut Judge, text: &str) {
         let codecs = variant.get("CODECS");
         let seen = codecs.cloned().unwrap_or_else(|| format!("variant {number} has none"));
         judge.check(&rules::CODECS, codecs.is_some(), seen);
+        if codecs.is_some_and(|codecs| codecs.split(',').any(is_picture)) {
+            let resolution = variant.get("RESOLUTION");
+            let seen = resolution.cloned().unwrap_or_else(|| format!("variant {number} has none"));
+            judge.check(&rules::RESOLUTION, resolution.is_some(), seen);
+        } else {
+            judge.absent(&rules::RESOLUTION, "no variant is known to have video");
+        }
         for (attribute, kind) in GROUPS {
             if let Some(group) = variant.get(attribute) {
                 let is_there = groups.contains(&(kind.to_owned(), group.clone()));
@@ -44,11 +65,79 @@ pub(super) fn multivariant(judge: &mut Judge, text: &str) {
     if judge.count(&rules::AUDIO_GROUP) == 0 {
         judge.absent(&rules::AUDIO_GROUP, "no variant names a group");
     }
+    rendition_tags(judge, &playlist.renditions);
+}
+
+fn rendition_tags(judge: &mut Judge, tags: &[Attributes]) {
+    if tags.is_empty() {
+        for rule in [&rules::RENDITION_TAG, &rules::GROUPS, &rules::CHANNELS] {
+            judge.absent(rule, "there is no EXT-X-MEDIA");
+        }
+        return;
+    }
+    let mut names = BTreeSet::new();
+    let mut defaults = BTreeSet::new();
+    for tag in tags {
+        let (kind, group, name) = (value(tag, "TYPE"), value(tag, "GROUP-ID"), value(tag, "NAME"));
+        let is = |attribute: &str, wanted: &str| value(tag, attribute) == wanted;
+        let fault = match () {
+            () if kind.is_empty() || group.is_empty() || name.is_empty() => {
+                Some("lacks TYPE, GROUP-ID or NAME")
+            }
+            () if !matches!(kind, "AUDIO" | "VIDEO" | "SUBTITLES" | "CLOSED-CAPTIONS") => {
+                Some("has no known TYPE")
+            }
+            () if kind == "SUBTITLES" && !tag.contains_key("URI") => Some("has no URI"),
+            () if kind == "CLOSED-CAPTIONS" && tag.contains_key("URI") => Some("has a URI"),
+            () if kind == "CLOSED-CAPTIONS" && !tag.contains_key("INSTREAM-ID") => Some("has no INSTREAM-ID"),
+            () if is("DEFAULT", "YES") && is("AUTOSELECT", "NO") => Some("is DEFAULT=YES and AUTOSELECT=NO"),
+            () => None,
+        };
+        let seen = format!("{kind} {name:?} {}", fault.unwrap_or("is whole"));
+        judge.check(&rules::RENDITION_TAG, fault.is_none(), seen);
+        let is_new = names.insert((kind, group, name));
+        let is_second = is("DEFAULT", "YES") && !defaults.insert((kind, group));
+        let seen = match (is_new, is_second) {
+            (false, _) => format!("two {name:?} in group {group:?}"),
+            (true, true) => format!("two defaults in group {group:?}"),
+            (true, false) => format!("{name:?} in group {group:?}"),
+        };
+        judge.check(&rules::GROUPS, is_new && !is_second, seen);
+        if kind == "AUDIO" {
+            let channels = tag.get("CHANNELS");
+            let seen = channels
+                .map_or_else(|| format!("{name:?} has none"), |count| format!("{name:?} has {count}"));
+            judge.check(&rules::CHANNELS, channels.is_some(), seen);
+        } else {
+            judge.absent(&rules::CHANNELS, "there is no audio EXT-X-MEDIA");
+        }
+    }
+}
+
+/// An attribute's value; empty where there is none.
+fn value<'a>(tag: &'a Attributes, name: &str) -> &'a str {
+    tag.get(name).map_or("", String::as_str)
+}
+
+/// Whether a format of RFC 6381 is one of pictures.
+fn is_picture(codec: &str) -> bool {
+    let family = family(codec);
+    matches!(family.as_str(), "avc" | "hevc" | "vp08" | "vp09" | "av01" | "dvh1" | "dvhe" | "vvc1" | "mp4v")
+}
+
+/// The family of a format: its name, alike for those that differ in where parameters are.
+pub(super) fn family(codec: &str) -> String {
+    let name = codec.trim().split('.').next().unwrap_or_default().to_ascii_lowercase();
+    match name.as_str() {
+        "avc1" | "avc3" => "avc".to_owned(),
+        "hvc1" | "hev1" => "hevc".to_owned(),
+        _ => name,
+    }
 }
 
 /// Without a multivariant playlist these say nothing.
 pub(super) fn none(judge: &mut Judge) {
-    for rule in [&rules::BANDWIDTH, &rules::CODECS, &rules::AUDIO_GROUP] {
+    for rule in RULES.iter().chain(&[&rules::CODECS_ALL, &rules::BANDWIDTH_TRUE]) {
         judge.absent(rule, "the URL is that of a media playlist");
     }
     for rule in [&rules::REPORTS, &rules::REPORT_URI, &rules::REPORT_TRUE] {
@@ -104,7 +193,7 @@ fn before(edge: (u64, Option<u64>)) -> (u64, Option<u64>) {
     }
 }
 
-async fn playlist(session: &Session, url: &Url) -> Option<Media> {
+pub(super) async fn playlist(session: &Session, url: &Url) -> Option<Media> {
     let answer = session.fetcher.get(url, ANSWER_MAX).await.ok()?;
     media(&answer.text()).ok().filter(|_| answer.is_ok())
 }
@@ -115,11 +204,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn formats_are_of_one_family_wherever_their_parameters_are() {
+        assert_eq!(family("avc3.64001f"), family("avc1.42c01f"));
+        assert_eq!((family("Opus"), family(" mp4a.40.2")), ("opus".to_owned(), "mp4a".to_owned()));
+        assert!(is_picture("hev1.1.6.L93") && !is_picture("mp4a.40.2"));
+    }
+
+    #[test]
     fn a_group_that_is_nowhere_is_found() {
         let mut judge = Judge::default();
         let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"n\"\n\
                     #EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"x\",AUDIO=\"b\"\nv.m3u8\n";
-        multivariant(&mut judge, text);
+        multivariant(&mut judge, text, &super::super::super::playlist::multivariant(text).unwrap());
         let rulings = judge.rulings();
         let failed: Vec<_> = rulings.iter().filter(|r| r.verdict == Verdict::Fail).map(|r| r.rule).collect();
         assert_eq!(failed, ["variant-groups"]);

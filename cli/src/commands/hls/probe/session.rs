@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use mobz_core::hls::fmp4::MediaTrack;
+use mobz_core::hls::fmp4::Init;
 use reqwest::Url;
 
-use super::super::playlist::{self, Media};
+use super::super::playlist::{self, Media, Multivariant};
 use super::fetch::{ANSWER_MAX, Answer, Fetcher, Trouble};
 use super::figures::Figures;
 use super::judge::Judge;
@@ -29,13 +29,27 @@ pub(super) struct Session {
     pub figures: Figures,
     /// The newest playlist.
     pub now: Media,
+    /// The multivariant playlist that it was found in, and where that is.
+    pub multivariant: Option<(Url, Multivariant)>,
     /// The media playlists of the other renditions.
     pub others: Vec<Url>,
-    /// The tracks of each initialization section that was read.
-    pub maps: BTreeMap<String, Vec<MediaTrack>>,
+    /// Each initialization section that was read.
+    pub maps: BTreeMap<String, Init>,
+    /// The segment that was looked into last.
+    pub last: Option<Looked>,
     /// Bytes of parts of the segment under way and the one before.
     pub parts: BTreeMap<(u64, usize), Bytes>,
     pub reloads: u64,
+}
+
+/// What is remembered of a segment that was looked into.
+#[derive(Clone, Debug)]
+pub(super) struct Looked {
+    pub msn: u64,
+    /// The key of its initialization section.
+    pub map: String,
+    /// When its media ends on its own timeline, in seconds.
+    pub ends: f64,
 }
 
 /// Delivery directives (§6.2.5), in the order their names sort.
@@ -43,18 +57,23 @@ pub(super) struct Session {
 pub(super) struct Directives {
     pub msn: Option<String>,
     pub part: Option<String>,
-    pub skip: bool,
+    pub skip: Option<&'static str>,
 }
 
 impl Directives {
     /// Waits for a segment, or a part of it.
     pub(super) fn until(msn: u64, part: Option<u64>) -> Self {
-        Self { msn: Some(msn.to_string()), part: part.map(|part| part.to_string()), skip: false }
+        Self { msn: Some(msn.to_string()), part: part.map(|part| part.to_string()), skip: None }
     }
 
     /// The same with `_HLS_skip=YES`.
     pub(super) fn skipping(self) -> Self {
-        Self { skip: true, ..self }
+        Self { skip: Some("YES"), ..self }
+    }
+
+    /// The same with `_HLS_skip=v2`: date ranges may be left out too.
+    pub(super) fn skipping_ranges(self) -> Self {
+        Self { skip: Some("v2"), ..self }
     }
 }
 
@@ -66,7 +85,7 @@ impl Session {
             url.query_pairs().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
         pairs.extend(directives.msn.clone().map(|msn| ("_HLS_msn".to_owned(), msn)));
         pairs.extend(directives.part.clone().map(|part| ("_HLS_part".to_owned(), part)));
-        pairs.extend(directives.skip.then(|| ("_HLS_skip".to_owned(), "YES".to_owned())));
+        pairs.extend(directives.skip.map(|skip| ("_HLS_skip".to_owned(), skip.to_owned())));
         url.set_query(None);
         if !pairs.is_empty() {
             url.query_pairs_mut().extend_pairs(&pairs);

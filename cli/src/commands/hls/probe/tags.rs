@@ -2,12 +2,14 @@
 
 use super::super::playlist::{Media, Part, Segment};
 use super::judge::Judge;
-use super::rules;
+use super::{ranges, rules, syntax};
 
 /// Rounding of decimal durations, in seconds.
 pub(super) const ROUNDING: f64 = 0.001;
 /// How far a program date time may be from where the durations put it, in seconds.
 const DATE_DRIFT_MAX: f64 = 0.1;
+/// By how much program date times may overlap, in seconds (§6.2.1).
+const DATE_OVERLAP_MAX: f64 = 1.0;
 /// Tags of the whole playlist (§4.4.3, and `EXT-X-SKIP`, §4.4.5.2).
 const OF_PLAYLIST: [&str; 11] = [
     "EXTM3U",
@@ -25,12 +27,13 @@ const OF_PLAYLIST: [&str; 11] = [
 
 /// Looks at one media playlist.
 pub(super) fn look(judge: &mut Judge, text: &str, media: &Media) {
-    syntax(judge, text, media);
+    written(judge, text, media);
     durations(judge, media);
     parts(judge, media);
     control(judge, media);
     dates(judge, media);
     gaps(judge, media);
+    ranges::look(judge, media);
     if media.ended {
         let has_hint = !media.hints.is_empty();
         judge.check(
@@ -43,7 +46,10 @@ pub(super) fn look(judge: &mut Judge, text: &str, media: &Media) {
     }
 }
 
-fn syntax(judge: &mut Judge, text: &str, media: &Media) {
+/// How it is written, and whether its version fits.
+pub(super) fn written(judge: &mut Judge, text: &str, media: &Media) {
+    syntax::look(judge, text);
+    syntax::target(judge, text);
     let names: Vec<&str> = text
         .lines()
         .filter_map(|line| line.trim().strip_prefix('#'))
@@ -55,22 +61,45 @@ fn syntax(judge: &mut Judge, text: &str, media: &Media) {
         twice.is_none(),
         twice.map_or("each once".into(), |tag| format!("{tag} twice")),
     );
-    let needed = needed_version(&names);
-    let seen = format!("version {}, {needed} needed", media.version);
-    judge.check(&rules::VERSION, media.version >= needed, seen);
+    let (needed, why) = needed_version(text, media);
+    let seen = format!("version {}, {why} needs {needed}", media.version);
+    judge.check(&rules::VERSION, media.version >= needed, &*seen);
+    // Who asks for a delta update must understand it.
+    let offered =
+        media.control.as_ref().map_or(1, |control| match (control.can_skip_until, control.can_skip_ranges) {
+            (Some(_), true) => 10,
+            (Some(_), false) => 9,
+            (None, _) => 1,
+        });
+    judge.check(&rules::VERSION_TIGHT, media.version <= needed.max(offered), seen);
     let misplaced = media.misplaced.first();
     judge.check(&rules::PLACES, misplaced.is_none(), misplaced.map_or("all in place", String::as_str));
 }
 
-/// The lowest version that has these tags (§8).
-fn needed_version(names: &[&str]) -> u64 {
-    let has = |name: &str| names.contains(&name);
+/// The lowest version that has what this playlist has (§8), and what that is.
+fn needed_version(text: &str, media: &Media) -> (u64, &'static str) {
+    let has = |start: &str| text.lines().any(|line| line.starts_with(start));
+    let has_key = |attribute: &str| {
+        text.lines().any(|line| line.starts_with("#EXT-X-KEY:") && line.contains(attribute))
+    };
+    let is_real = |line: &str| {
+        line.strip_prefix("#EXTINF:").is_some_and(|value| value.split(',').next().unwrap_or("").contains('.'))
+    };
     match () {
-        () if has("EXT-X-SKIP") => 9,
-        () if has("EXT-X-DEFINE") => 8,
-        () if has("EXT-X-MAP") => 6,
-        () if has("EXT-X-BYTERANGE") => 4,
-        () => 3,
+        () if text.contains(",REQ-") => (12, "a REQ- attribute"),
+        () if has("#EXT-X-DEFINE:QUERYPARAM") => (11, "EXT-X-DEFINE with QUERYPARAM"),
+        () if media.removed_ranges.is_some() => (10, "EXT-X-SKIP of date ranges"),
+        () if media.skipped.is_some() => (9, "EXT-X-SKIP"),
+        () if has("#EXT-X-DEFINE:") => (8, "EXT-X-DEFINE"),
+        () if media.map.is_some() && !media.only_i_frames => (6, "EXT-X-MAP"),
+        () if media.map.is_some() => (5, "EXT-X-MAP"),
+        () if has_key("KEYFORMAT") || has_key("METHOD=SAMPLE-AES") => (5, "EXT-X-KEY"),
+        () if has("#EXT-X-BYTERANGE:") || media.only_i_frames => {
+            (4, "EXT-X-BYTERANGE or EXT-X-I-FRAMES-ONLY")
+        }
+        () if text.lines().any(is_real) => (3, "EXTINF with a fraction"),
+        () if has_key(",IV=") => (2, "the IV of EXT-X-KEY"),
+        () => (1, "nothing"),
     }
 }
 
@@ -150,6 +179,16 @@ fn control(judge: &mut Judge, media: &Media) {
         judge.check(&rules::CAN_BLOCK, media.can_block_reload, seen);
     }
     let control = media.control.clone().unwrap_or_default();
+    if control.can_skip_ranges {
+        let holds = control.can_skip_until.is_some();
+        judge.check(
+            &rules::SKIP_RANGES,
+            holds,
+            if holds { "with CAN-SKIP-UNTIL" } else { "without CAN-SKIP-UNTIL" },
+        );
+    } else {
+        judge.absent(&rules::SKIP_RANGES, "no delta updates of date ranges are offered");
+    }
     let target = media.target_duration;
     let mut at_least = |rule, value: Option<f64>, least: f64, none: &str| match value {
         Some(value) => {
@@ -180,9 +219,21 @@ fn dates(judge: &mut Judge, media: &Media) {
     if media.skipped.is_none() {
         judge.check(&rules::PDT, has_date, format!("{dated} of {} segments have one", media.segments.len()));
     }
+    let breaks = media.segments.iter().filter(|segment| segment.discontinuity && dated > 0);
+    for segment in breaks {
+        let has_one = if segment.time.is_some() { "has" } else { "has not" };
+        let seen = format!("segment {} after a discontinuity {has_one} one", segment.msn);
+        judge.check(&rules::PDT_BREAK, segment.time.is_some(), seen);
+    }
     for pair in media.segments.windows(2) {
         let [before, after] = pair else { continue };
         let (Some(begun), Some(time)) = (before.time, after.time) else { continue };
+        let since = time.duration_since(begun).as_secs_f64();
+        let seen = format!(
+            "segment {} begins {since:.3} s after segment {}, which lasts {:.3} s",
+            after.msn, before.msn, before.duration
+        );
+        judge.check(&rules::PDT_ORDER, since > 0.0 && since > before.duration - DATE_OVERLAP_MAX, seen);
         if after.discontinuity || before.gap || after.gap {
             continue;
         }

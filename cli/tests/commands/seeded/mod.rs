@@ -2,8 +2,9 @@
 //! that is broken (`/hint-bytes/index.m3u8`), `ended` a stream that is over,
 //! `segments` one without parts, `stalled` one that stops, and anything else none.
 
+mod text;
+
 use std::convert::Infallible;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use jiff::{SignedDuration, Timestamp};
-use mobz_core::hls::testing::{Encoder, video_init};
+use mobz_core::hls::testing::{Encoder, audio_init, video_init};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -74,7 +75,7 @@ pub(crate) async fn serve() -> SocketAddr {
 struct Asked {
     msn: Option<String>,
     part: Option<String>,
-    skip: bool,
+    skip: Option<String>,
 }
 
 impl Asked {
@@ -84,7 +85,7 @@ impl Asked {
             match pair.split_once('=') {
                 Some(("_HLS_msn", value)) => asked.msn = Some(value.to_owned()),
                 Some(("_HLS_part", value)) => asked.part = Some(value.to_owned()),
-                Some(("_HLS_skip", _)) => asked.skip = true,
+                Some(("_HLS_skip", value)) => asked.skip = Some(value.to_owned()),
                 _ => {}
             }
         }
@@ -92,7 +93,7 @@ impl Asked {
     }
 
     fn is_empty(&self) -> bool {
-        self.msn.is_none() && self.part.is_none() && !self.skip
+        self.msn.is_none() && self.part.is_none() && self.skip.is_none()
     }
 }
 
@@ -104,6 +105,8 @@ struct Moment<'a> {
     ended: bool,
     date: Timestamp,
     address: SocketAddr,
+    /// In microseconds since the server began.
+    age: u64,
 }
 
 impl Server {
@@ -115,9 +118,10 @@ impl Server {
             return status(StatusCode::HTTP_VERSION_NOT_SUPPORTED);
         }
         match path[1..] {
-            ["index.m3u8"] => playlist(fault, multivariant(fault), gzip),
+            ["index.m3u8"] => playlist(fault, text::multivariant(fault), gzip, false),
             [track, "media.m3u8"] => self.media_playlist(fault, track, &Asked::of(request.uri()), gzip).await,
-            [_, file] => self.media(fault, file).await,
+            [_, "i-frames.m3u8"] => self.i_frames(fault, &Asked::of(request.uri())).await,
+            [_, file] => ranged(fault, request, self.media(fault, file).await).await,
             _ => status(StatusCode::NOT_FOUND),
         }
     }
@@ -127,7 +131,7 @@ impl Server {
         let millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap();
         let parts = PAST + millis / PART_MS;
         match fault {
-            "part-cadence" => parts / PARTS * PARTS,
+            "part-cadence" | "segment-cadence" => parts / burst(fault) * burst(fault),
             "block-limit" | "stalled" => PAST + 2,
             _ => parts,
         }
@@ -139,7 +143,7 @@ impl Server {
             return sleep(STALL_MAX).await;
         }
         let due = match fault {
-            "part-cadence" => parts.div_ceil(PARTS) * PARTS,
+            "part-cadence" | "segment-cadence" => parts.div_ceil(burst(fault)) * burst(fault),
             _ => parts,
         };
         if fault == "block-limit" && self.parts(fault) < parts {
@@ -151,7 +155,8 @@ impl Server {
     fn moment<'a>(&self, fault: &'a str) -> Moment<'a> {
         let ended = fault.starts_with("end");
         let parts = if ended { PAST } else { self.parts(fault) };
-        Moment { fault, parts, ended, date: self.date, address: self.address }
+        let age = u64::try_from(self.begun.elapsed().as_micros()).unwrap();
+        Moment { fault, parts, ended, date: self.date, address: self.address, age }
     }
 
     async fn media_playlist(&self, fault: &str, track: &str, asked: &Asked, gzip: bool) -> Response<Body> {
@@ -161,7 +166,7 @@ impl Server {
             return if is_refused {
                 status(StatusCode::BAD_REQUEST)
             } else {
-                playlist(fault, now.text(track, false), gzip)
+                playlist(fault, now.text(track, None), gzip, false)
             };
         }
         let asked_at = Instant::now();
@@ -171,8 +176,23 @@ impl Server {
         if fault == "stalled" && asked_at.elapsed() >= STALL_MAX {
             return status(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let skip = asked.skip && fault != "delta-update";
-        playlist(fault, self.moment(fault).text(track, skip), gzip)
+        let takes_skip = !matches!(fault, "delta-update" | "can-skip-dateranges");
+        let skip = asked.skip.as_deref().filter(|_| takes_skip);
+        playlist(fault, self.moment(fault).text(track, skip), gzip, asked.msn.is_some())
+    }
+
+    async fn i_frames(&self, fault: &str, asked: &Asked) -> Response<Body> {
+        let now = self.moment(fault);
+        if let Some(msn) = asked.msn.as_ref().and_then(|msn| msn.parse::<u64>().ok())
+            && !now.ended
+            && fault != "i-frames-block"
+        {
+            self.until(fault, (msn + 1) * PARTS).await;
+            if fault == "stalled" {
+                return status(StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }
+        playlist(fault, self.moment(fault).i_frames(), false, asked.msn.is_some())
     }
 
     /// Waits for what was asked for; an answer where that is refused.
@@ -230,6 +250,9 @@ impl Server {
         if file == "init.mp4" {
             return media(fault, Body::from(video_init()));
         }
+        if file == "init-b.mp4" {
+            return media(fault, Body::from(audio_init()));
+        }
         let name: Option<Vec<u64>> = file
             .strip_suffix(".m4s")
             .map(|name| name.split('.').map(str::parse).collect::<Result<_, _>>().ok())
@@ -239,12 +262,15 @@ impl Server {
                 if fault == "removed-segments-kept" && msn < now.first() {
                     return status(StatusCode::NOT_FOUND);
                 }
-                let parts = if fault == "parts-make-segment" { PARTS - 1 } else { PARTS };
-                let bytes: Vec<u8> = (0..parts).flat_map(|part| bytes(fault, msn * PARTS + part)).collect();
-                media(fault, Body::from(bytes))
+                media(fault, Body::from(segment(fault, msn)))
             }
             Some(&[msn, part]) if part < PARTS => self.part(&now, msn, part).await,
             _ if fault == "unhinted-404" => media(fault, Body::from("media")),
+            _ if fault == "cache-missing" => {
+                let mut missing = status(StatusCode::NOT_FOUND);
+                missing.headers_mut().insert(header::CACHE_CONTROL, "max-age=3600".parse().unwrap());
+                missing
+            }
             _ => status(StatusCode::NOT_FOUND),
         }
     }
@@ -260,7 +286,8 @@ impl Server {
             };
             return if is_lost { status(StatusCode::NOT_FOUND) } else { media(fault, Body::from(whole)) };
         }
-        if number > now.parts && fault != "part-cadence" || fault == "hint-available" {
+        let is_hinted = number <= now.parts || matches!(fault, "part-cadence" | "segment-cadence");
+        if !is_hinted || fault == "hint-available" {
             return status(StatusCode::NOT_FOUND);
         }
         if fault == "hint-whole" {
@@ -281,197 +308,60 @@ impl Server {
     }
 }
 
+/// How many parts come at once.
+fn burst(fault: &str) -> u64 {
+    // A little over two seconds: more than one and a half target durations, and what a network may take.
+    if fault == "segment-cadence" { 11 } else { PARTS }
+}
+
 /// The media of a part.
 fn bytes(fault: &str, number: u64) -> Vec<u8> {
-    let mut encoder = Encoder { decode_time: number * PART_MS * 90, parts: u32::try_from(number).unwrap() };
+    let jump = if fault == "timestamps" { number / PARTS * 3000 } else { 0 };
+    let decode_time = (number * PART_MS + jump) * 90;
+    let mut encoder = Encoder { decode_time, parts: u32::try_from(number).unwrap() };
     let millis = if fault == "durations-true" { PART_MS / 2 } else { PART_MS };
-    encoder.part(u32::try_from(millis).unwrap(), number.is_multiple_of(PARTS)).to_vec()
+    encoder.part(u32::try_from(millis).unwrap(), is_independent(fault, number % PARTS)).to_vec()
 }
 
-impl Moment<'_> {
-    /// The number of the segment under way.
-    fn open(&self) -> u64 {
-        self.parts / PARTS
-    }
-
-    /// The number of the first listed segment.
-    fn first(&self) -> u64 {
-        let listed = match self.fault {
-            "window" => 2,
-            "media-sequence" if self.parts.is_multiple_of(2) => LISTED + 2,
-            _ => LISTED,
-        };
-        self.open() - listed
-    }
-
-    fn first_with_parts(&self) -> u64 {
-        if self.fault == "parts-recent" { self.first() } else { self.open() - 3 }
-    }
-
-    fn text(&self, track: &str, skip: bool) -> String {
-        let is = |fault: &str| self.fault == fault;
-        let (first, open) = (self.first(), self.open());
-        let mut lines = vec!["#EXTM3U".to_owned()];
-        lines.push(format!("#EXT-X-VERSION:{}", if is("version") { 5 } else { 9 }));
-        let target = if is("target-constant") && open.is_multiple_of(2) { 2 } else { 1 };
-        lines.push(format!("#EXT-X-TARGETDURATION:{target}"));
-        if is("tags-once") {
-            lines.push(format!("#EXT-X-TARGETDURATION:{target}"));
-        }
-        lines.push(self.control());
-        if !is("part-inf") && !is("segments") {
-            let longer = is("part-target-constant") && open.is_multiple_of(2);
-            lines.push(format!("#EXT-X-PART-INF:PART-TARGET={}", if longer { 0.21 } else { 0.2 }));
-        }
-        lines.push(format!("#EXT-X-MEDIA-SEQUENCE:{first}"));
-        let breaks =
-            if is("discontinuity-sequence") { self.parts } else { (first.saturating_sub(1)) / BREAK_EVERY };
-        lines.push(format!("#EXT-X-DISCONTINUITY-SEQUENCE:{breaks}"));
-        let from = if skip { self.skip(&mut lines, first) } else { first };
-        if from == first && !is("map") {
-            lines.push("#EXT-X-MAP:URI=\"init.mp4\"".to_owned());
-        }
-        for msn in from..open {
-            self.segment(&mut lines, msn, PARTS);
-            let long = is("target-duration") && msn.is_multiple_of(4);
-            let aging = is("segments-unchanged") && msn + 4 < open;
-            let seconds = match () {
-                () if long => "1.6",
-                () if aging || is("part-durations-sum") => "0.9",
-                () => "1.0",
-            };
-            lines.push(format!("#EXTINF:{seconds},\n{msn}.m4s"));
-        }
-        self.segment(&mut lines, open, self.parts % PARTS);
-        if self.ended {
-            lines.push("#EXT-X-ENDLIST".to_owned());
-        }
-        if !self.ended || is("end-without-hint") {
-            self.tail(&mut lines, track);
-        }
-        lines.join("\n") + "\n"
-    }
-
-    fn control(&self) -> String {
-        let is = |fault: &str| self.fault == fault;
-        let block = if is("can-block-reload") { "" } else { "CAN-BLOCK-RELOAD=YES," };
-        let hold_back = if is("hold-back") { "2.0" } else { "6.0" };
-        let skip = if is("can-skip-until") { "3.0" } else { "6.0" };
-        let part_hold_back = match self.fault {
-            "part-hold-back" => "0.3",
-            "part-hold-back-safe" => "0.5",
-            _ => "0.63",
-        };
-        // A target duration that doubles takes the longer hold-backs, so that nothing else is wrong.
-        let skip = if is("target-constant") { "12.0" } else { skip };
-        let part = if is("segments") { String::new() } else { format!("PART-HOLD-BACK={part_hold_back},") };
-        format!("#EXT-X-SERVER-CONTROL:{block}HOLD-BACK={hold_back},{part}CAN-SKIP-UNTIL={skip}")
-    }
-
-    /// Writes the skip tag; tells from which segment on the rest is listed.
-    fn skip(&self, lines: &mut Vec<String>, first: u64) -> u64 {
-        let kept = match self.fault {
-            "delta-boundary" => 2,
-            "target-constant" => LISTED,
-            _ => 6,
-        };
-        let skipped = (self.open() - first).saturating_sub(kept);
-        if skipped > 0 {
-            let told = if self.fault == "delta-equal" { skipped + 1 } else { skipped };
-            lines.push(format!("#EXT-X-SKIP:SKIPPED-SEGMENTS={told}"));
-        }
-        first + skipped
-    }
-
-    /// What stands before a segment's `EXTINF`, with so many of its parts.
-    fn segment(&self, lines: &mut Vec<String>, msn: u64, parts: u64) {
-        let is = |fault: &str| self.fault == fault;
-        if msn.is_multiple_of(BREAK_EVERY) {
-            lines.push("#EXT-X-DISCONTINUITY".to_owned());
-        }
-        let wobble = if is("date-time-steady") && msn.is_multiple_of(2) { 500 } else { 0 };
-        let millis = i64::try_from(msn * PARTS * PART_MS).unwrap() + wobble;
-        let date = format!("#EXT-X-PROGRAM-DATE-TIME:{:.3}", self.date + SignedDuration::from_millis(millis));
-        let late = is("tag-places") && parts > 0 && msn >= self.first_with_parts();
-        if !is("program-date-time") && !late {
-            lines.push(date.clone());
-        }
-        if msn < self.first_with_parts() || is("segments") {
-            return;
-        }
-        for part in 0..parts {
-            let duration = match self.fault {
-                "part-duration-max" => ["0.24", "0.19"][usize::from(part != 1)],
-                "part-duration-min" if part == 2 => "0.1",
-                _ => "0.2",
-            };
-            let independent = match self.fault {
-                "independent-true" => part < 2,
-                "independent-told" => false,
-                _ => part == 0,
-            };
-            let independent = if independent { ",INDEPENDENT=YES" } else { "" };
-            let gap = if is("gap") && part == 3 { ",GAP=YES" } else { "" };
-            let moved = if is("parts-unchanged") && msn < self.open() { "?closed" } else { "" };
-            lines.push(format!(
-                "#EXT-X-PART:DURATION={duration},URI=\"{msn}.{part}.m4s{moved}\"{independent}{gap}"
-            ));
-            if late && part == 0 {
-                lines.push(date.clone());
-            }
-        }
-    }
-
-    /// The hints and reports.
-    fn tail(&self, lines: &mut Vec<String>, track: &str) {
-        let (msn, part) = (self.open(), self.parts % PARTS);
-        let name = if self.fault == "hint-true" { "soon-" } else { "" };
-        if !matches!(self.fault, "hint" | "segments") {
-            lines.push(format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{name}{msn}.{part}.m4s\""));
-        }
-        if self.fault == "hint-once" {
-            lines.push(format!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{msn}.{}.m4s\"", part + 1));
-        }
-        let other = if track == "high" { "low" } else { "high" };
-        let last = self.parts - 1;
-        let (last_msn, last_part) = (last / PARTS, last % PARTS);
-        let uri = match self.fault {
-            "rendition-reports" => return,
-            "report-uri" => format!("http://{}/{}/{other}/media.m3u8", self.address, self.fault),
-            _ => format!("../{other}/media.m3u8"),
-        };
-        let (last_msn, last_part) = match self.fault {
-            "report-true" => (last_msn + 5, format!(",LAST-PART={last_part}")),
-            "segments" => (msn - 1, String::new()),
-            _ => (last_msn, format!(",LAST-PART={last_part}")),
-        };
-        lines.push(format!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={last_msn}{last_part}"));
-    }
+/// Whether a decoder may start with this part of a segment.
+fn is_independent(fault: &str, part: u64) -> bool {
+    part == u64::from(fault == "independent-segments")
 }
 
-fn multivariant(fault: &str) -> String {
-    let bandwidth =
-        |rate: u32| if fault == "variant-bandwidth" { String::new() } else { format!("BANDWIDTH={rate},") };
-    let codecs = if fault == "variant-codecs" { "" } else { "CODECS=\"avc1.42c01f\"," };
-    let group = if fault == "variant-groups" { ",AUDIO=\"nowhere\"" } else { "" };
-    let mut text = "#EXTM3U\n#EXT-X-VERSION:9\n".to_owned();
-    for (track, rate) in [("high", 2_000_000), ("low", 500_000)] {
-        let _ = writeln!(
-            text,
-            "#EXT-X-STREAM-INF:{}{codecs}RESOLUTION=320x240{group}\n{track}/media.m3u8",
-            bandwidth(rate)
-        );
-    }
-    text
+/// The media of a segment.
+fn segment(fault: &str, msn: u64) -> Vec<u8> {
+    let parts = if fault == "parts-make-segment" { PARTS - 1 } else { PARTS };
+    (0..parts).flat_map(|part| bytes(fault, msn * PARTS + part)).collect()
+}
+
+/// The range that was asked for, of media that is there.
+async fn ranged(fault: &str, request: &Request<Incoming>, whole: Response<Body>) -> Response<Body> {
+    let range = request.headers().get(header::RANGE).and_then(|range| range.to_str().ok());
+    let range = range.and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+    let Some((first, last)) =
+        range.filter(|_| whole.status() == StatusCode::OK && fault != "byterange-length")
+    else {
+        return whole;
+    };
+    let (head, body) = whole.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+    let end = (last.parse::<usize>().unwrap() + 1).min(bytes.len());
+    let mut part = Response::from_parts(head, Body::from(bytes.slice(first.parse().unwrap()..end)));
+    *part.status_mut() = StatusCode::PARTIAL_CONTENT;
+    part
 }
 
 fn status(status: StatusCode) -> Response<Body> {
     Response::builder().status(status).body(Body::empty()).unwrap()
 }
 
-fn playlist(fault: &str, text: String, gzip: bool) -> Response<Body> {
+fn playlist(fault: &str, text: String, gzip: bool, blocked: bool) -> Response<Body> {
     let kind = if fault == "playlist-type" { "text/plain" } else { "application/vnd.apple.mpegurl" };
-    let age = if fault == "cache-live" { "max-age=3600" } else { "max-age=1" };
+    let age = match fault {
+        "cache-live" => "max-age=3600",
+        "cache-blocking" if blocked => "no-store",
+        _ => "max-age=1",
+    };
     let mut response =
         Response::builder().header(header::CONTENT_TYPE, kind).header(header::CACHE_CONTROL, age);
     if fault != "cors" {
@@ -492,7 +382,9 @@ fn playlist(fault: &str, text: String, gzip: bool) -> Response<Body> {
 
 fn media(fault: &str, body: Body) -> Response<Body> {
     let kind = if fault == "media-type" { "text/plain" } else { "video/mp4" };
-    let mut response = Response::builder().header(header::CONTENT_TYPE, kind);
+    let age = if fault == "cache-media" { "no-store" } else { "max-age=6" };
+    let mut response =
+        Response::builder().header(header::CONTENT_TYPE, kind).header(header::CACHE_CONTROL, age);
     if fault != "cors" {
         response = response.header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     }
