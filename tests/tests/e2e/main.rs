@@ -9,6 +9,7 @@ mod join;
 mod limits;
 mod load;
 mod m2m;
+mod munits;
 mod nodes;
 mod outage;
 mod p2m;
