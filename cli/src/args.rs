@@ -3,9 +3,11 @@
 pub mod context;
 pub mod hls;
 pub mod load;
+pub mod munit;
 pub mod room;
 pub mod signal;
 pub mod stack;
+pub mod station;
 pub mod token;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -104,6 +106,12 @@ pub enum Command {
     /// See and manage rooms
     #[command(subcommand)]
     Room(room::Room),
+    /// See and manage munits: the media servers and what they carry
+    #[command(subcommand)]
+    Munit(munit::Munit),
+    /// See and manage stations: each publisher's media on a munit
+    #[command(subcommand)]
+    Station(station::Station),
     /// Publish and follow LL-HLS streams
     #[command(subcommand)]
     Hls(hls::Hls),
@@ -128,7 +136,7 @@ pub enum Command {
   mobzctl completions zsh > \"${fpath[1]}/_mobzctl\"
   mobzctl completions fish > ~/.config/fish/completions/mobzctl.fish
 
-Commands, flags, files, room ids and context names complete; ids are asked of the endpoint.")]
+Commands, flags, files, room, munit and station ids and context names complete; ids are asked of the endpoint.")]
 pub struct Completions {
     /// The shell
     #[arg(value_enum)]

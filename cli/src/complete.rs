@@ -26,24 +26,53 @@ pub fn contexts() -> Vec<CompletionCandidate> {
 
 /// Ids of rooms at the endpoint.
 pub fn rooms() -> Vec<CompletionCandidate> {
+    ids(Kind::Rooms)
+}
+
+/// Ids of munits at the endpoint.
+pub fn munits() -> Vec<CompletionCandidate> {
+    ids(Kind::Munits)
+}
+
+/// Ids of stations at the endpoint.
+pub fn stations() -> Vec<CompletionCandidate> {
+    ids(Kind::Stations)
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Rooms,
+    Munits,
+    Stations,
+}
+
+fn ids(kind: Kind) -> Vec<CompletionCandidate> {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return Vec::new();
     };
     let list = async {
         let endpoint = Endpoint::open(&place()).await.ok()?;
-        endpoint.rooms(None, None, COMPLETIONS_MAX).await.ok()
+        match kind {
+            Kind::Rooms => endpoint.rooms(None, None, COMPLETIONS_MAX).await.ok(),
+            Kind::Munits => endpoint.munits(None, COMPLETIONS_MAX).await.ok(),
+            Kind::Stations => endpoint.stations(None, COMPLETIONS_MAX).await.ok(),
+        }
     };
     let answer = runtime.block_on(async { tokio::time::timeout(COMPLETION_TIMEOUT, list).await });
     runtime.shutdown_background();
     let Ok(Some(answer)) = answer else { return Vec::new() };
-    let Some(rooms) = answer["rooms"].as_array() else { return Vec::new() };
-    rooms
-        .iter()
-        .filter_map(|room| {
-            let mode = room["mode"].as_str().unwrap_or_default().to_owned();
-            Some(CompletionCandidate::new(room["room"].as_str()?).help(Some(mode.into())))
-        })
-        .collect()
+    // Where the entries are, what names one, and what tells more of it.
+    let (list, id, help) = match kind {
+        Kind::Rooms => ("rooms", "room", "mode"),
+        Kind::Munits => ("munits", "id", "state"),
+        Kind::Stations => ("stations", "station", "room"),
+    };
+    let Some(entries) = answer[list].as_array() else { return Vec::new() };
+    let candidate = |entry: &serde_json::Value| {
+        let help = entry[help].as_str().unwrap_or_default().to_owned();
+        Some(CompletionCandidate::new(entry[id].as_str()?).help(Some(help.into())))
+    };
+    entries.iter().filter_map(candidate).collect()
 }
 
 /// Where the line that is being completed acts: by its own flags, else by the environment.

@@ -1,5 +1,7 @@
 //! A client of the control API (PROTOCOL.md §7).
 
+mod resources;
+
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -16,6 +18,9 @@ use crate::sse::{Event, Parser};
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long an answer may take in all; event streams are exempt.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What to do where the rules say no.
+pub const REFUSED_REMEDY: &str = "do as that says, then try again";
 
 /// Talks to one control API.
 #[derive(Clone, Debug)]
@@ -117,7 +122,10 @@ impl Client {
     }
 
     async fn json(&self, method: Method, url: Url, what: &str) -> Result<Value> {
-        let response = self.ask(method, url, what).await?;
+        self.read(self.ask(method, url, what).await?, what).await
+    }
+
+    async fn read(&self, response: reqwest::Response, what: &str) -> Result<Value> {
         response.json().await.map_err(|error| {
             Failure::failed(
                 what,
@@ -128,7 +136,11 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, url: Url, what: &str) -> Result<reqwest::Response> {
-        let mut request = self.http.request(method, url).timeout(ANSWER_TIMEOUT);
+        self.send(self.http.request(method, url), what).await
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<reqwest::Response> {
+        let mut request = request.timeout(ANSWER_TIMEOUT);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -204,8 +216,15 @@ fn refusal(base: &Url, status: StatusCode, text: &str, what: &str) -> Failure {
         StatusCode::NOT_FOUND if code.is_empty() => {
             (Exit::NotFound, "check that the endpoint is a MobZ control API")
         }
+        StatusCode::NOT_FOUND if code == "no_such_munit" => {
+            (Exit::NotFound, "see what is there with `mobzctl munit list`")
+        }
+        StatusCode::NOT_FOUND if code == "no_such_station" => {
+            (Exit::NotFound, "see what is there with `mobzctl station list`")
+        }
         StatusCode::NOT_FOUND => (Exit::NotFound, "see what is there with `mobzctl room list`"),
-        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS => {
+        StatusCode::CONFLICT => (Exit::Refused, REFUSED_REMEDY),
+        StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS => {
             (Exit::Refused, "wait a moment and try again")
         }
         StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {

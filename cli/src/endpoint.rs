@@ -1,5 +1,7 @@
 //! Where a command acts: `--endpoint`, `MOBZ_ENDPOINT`, the context in use, the local stack; in this order.
 
+mod munits;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -20,11 +22,11 @@ use serde_json::{Map, Value};
 use crate::args::Global;
 use crate::args::stack::PORT_BASE;
 use crate::context::{self, Context, Contexts};
-use crate::control::Client;
+use crate::control::{Client, REFUSED_REMEDY};
 use crate::error::{Failure, Result};
 use crate::keys;
 use crate::sse;
-use crate::stack;
+use crate::stack::{self, Stack};
 
 /// What was said of where to act, before it is looked up.
 #[derive(Clone, Debug, Default)]
@@ -220,6 +222,14 @@ impl Endpoint {
         Ok(Self::Store(Control::new(Node::new(clock::node_id(), Settings::default(), store))))
     }
 
+    /// The control API of a stack on this machine.
+    pub fn of(stack: &Stack) -> Result<Self> {
+        let keys = stack.keys.as_deref().map(keys::from_file).transpose()?;
+        let url = parse(&stack.control)?;
+        let place = Place { url: url.clone(), store: None, token: None, keys, found_by: String::new() };
+        Ok(Self::Http(Client::new(url, place.admin_token()?)?))
+    }
+
     /// A page of rooms, as `GET /v1/rooms` answers.
     pub async fn rooms(&self, mode: Option<Mode>, cursor: Option<&str>, limit: usize) -> Result<Value> {
         match self {
@@ -334,6 +344,13 @@ fn refused(what: &str, error: &ControlError) -> Failure {
         ControlError::NoSuchUser { .. } => {
             Failure::not_found(what, error.to_string(), "see who is there with `mobzctl room inspect`")
         }
+        ControlError::NoSuchMunit(_) => {
+            Failure::not_found(what, error.to_string(), "see what is there with `mobzctl munit list`")
+        }
+        ControlError::NoSuchStation(_) => {
+            Failure::not_found(what, error.to_string(), "see what is there with `mobzctl station list`")
+        }
+        ControlError::Refused(_) => Failure::refused(what, error.to_string(), REFUSED_REMEDY),
         ControlError::Node(_) => Failure::unreachable(
             what,
             error.to_string(),

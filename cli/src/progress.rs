@@ -31,6 +31,25 @@ impl Progress {
         Self { bar }
     }
 
+    /// A bar that counts down what is left of `total`.
+    pub fn counting(output: &Output, total: u64, text: impl Into<String>) -> Self {
+        let progress = Self::waiting(output, text);
+        progress.bar.set_length(total);
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} [{bar:30}] {pos} left") {
+            progress.bar.set_style(style.progress_chars("=> "));
+        }
+        progress.left(total);
+        progress
+    }
+
+    /// How many are left; more than there were at first make the bar longer.
+    pub fn left(&self, left: u64) {
+        if self.bar.length().is_some_and(|total| left > total) {
+            self.bar.set_length(left);
+        }
+        self.bar.set_position(left);
+    }
+
     /// Changes the text.
     pub fn say(&self, text: impl Into<String>) {
         self.bar.set_message(text.into());

@@ -68,6 +68,21 @@ impl Control {
         (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
     }
 
+    /// `POST path` with a body, none where it is null; → as [`Control::call`].
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if !body.is_null() {
+            request = request.json(body);
+        }
+        let response = request.send().await.expect("the control API answers");
+        let status = response.status();
+        let body = response.text().await.expect("a body");
+        (status, serde_json::from_str(&body).unwrap_or(Value::String(body)))
+    }
+
     /// Whether `/readyz` says yes; a daemon that does not listen yet is not ready.
     pub async fn is_ready(&self) -> bool {
         let answer = self.http.get(format!("{}/readyz", self.base)).send().await;

@@ -8,8 +8,10 @@ pub mod events;
 pub mod hls;
 pub mod launch;
 pub mod load;
+pub mod munit;
 pub mod room;
 pub mod signal;
+pub mod station;
 pub mod status;
 pub mod token;
 pub mod up;
@@ -34,10 +36,12 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
         Command::Up(args) => up::run(*args, output),
         Command::Launch(daemon) => launch::run(daemon, output),
         Command::Down(args) => down::run(&args, output),
-        Command::Status(_) => status::run(output),
+        Command::Status(_) => block_on(status::run(output)),
         Command::Context(verb) => context::run(verb, &args.global, output),
         Command::Doctor(args) => block_on(doctor::run(&args, &place, output)),
         Command::Room(verb) => block_on(room::run(verb, &place, output)),
+        Command::Munit(verb) => block_on(munit::run(verb, &place, output)),
+        Command::Station(verb) => block_on(station::run(verb, &place, output)),
         Command::Hls(verb) => block_on(hls::run(verb, &place, output)),
         Command::Token(verb) => token::run(&verb, &place, output),
         Command::Signal(args) => block_on(signal::run(args, &place, output)),

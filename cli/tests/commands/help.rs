@@ -18,6 +18,16 @@ const COMMANDS: &[&[&str]] = &[
     &["room", "watch"],
     &["room", "kick"],
     &["room", "close"],
+    &["munit", "list"],
+    &["munit", "inspect"],
+    &["munit", "drain"],
+    &["munit", "revive"],
+    &["munit", "stop"],
+    &["munit", "watch"],
+    &["station", "list"],
+    &["station", "inspect"],
+    &["station", "assign"],
+    &["station", "unassign"],
     &["hls", "push"],
     &["hls", "tail"],
     &["hls", "probe"],
@@ -72,6 +82,14 @@ fn what_changes_things_needs_yes_without_a_terminal() {
     ran.failed(4);
     assert!(ran.err.contains("--yes"), "{}", ran.err);
     home.run(&["room", "kick", "demo", "ann", "--endpoint", "http://127.0.0.1:1"]).failed(4);
+    for change in [
+        &["munit", "revive", "m1"][..],
+        &["munit", "stop", "m1"],
+        &["station", "assign", "m1-000000000001"],
+        &["station", "unassign", "m1-000000000001"],
+    ] {
+        home.run(&[change, &["--endpoint", "http://127.0.0.1:1"]].concat()).failed(4);
+    }
 }
 
 #[test]

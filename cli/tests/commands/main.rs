@@ -4,6 +4,7 @@
 mod completions;
 mod contexts;
 mod help;
+mod munits;
 mod probe;
 mod rooms;
 mod seeded;

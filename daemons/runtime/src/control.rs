@@ -1,17 +1,24 @@
-//! What an operator can do with rooms: the operations behind the control API and `mobzctl`.
+//! What an operator can do with rooms, munits and stations: the operations behind the control API and `mobzctl`.
 
 mod hls;
+mod munits;
+mod stations;
 
 use std::sync::Arc;
 
-use mobz_core::id::{RoomId, UserId};
+use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::room::{Input, Mode, Participant, ParticipantType, Record};
+use mobz_core::signal::Refusal;
 use mobz_core::store::{Asked, Event, Loaded, StoreError};
 use mobz_core::time::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
 pub use hls::{HlsDetail, TrackDetail};
+pub use munits::{
+    AssignedStation, Draining, MunitDetail, MunitLine, MunitList, STOP_GRACE, STOP_GRACE_MAX, Stopping,
+};
+pub use stations::{ORPHAN_AFTER, StationLine, StationList, StationState};
 
 use crate::clock;
 use crate::node::{Node, NodeError};
@@ -38,7 +45,16 @@ pub enum ControlError {
         /// Who was looked for.
         user: UserId,
     },
-    /// The store failed, or others kept changing the room.
+    /// There is no such munit.
+    #[error("there is no munit {0}")]
+    NoSuchMunit(MunitId),
+    /// There is no such station, or none any more.
+    #[error("there is no station {0}")]
+    NoSuchStation(StationId),
+    /// The rules say no.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// The store failed, or others kept changing the room or the munit.
     #[error(transparent)]
     Node(#[from] NodeError),
 }
@@ -101,13 +117,25 @@ pub struct ParticipantDetail {
     pub since: Time,
 }
 
-/// A station in detail; m2m rooms have them once they have munits.
+/// A station in detail.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(missing_docs, reason = "the names are the operator's contract")]
 pub struct StationDetail {
-    pub station: String,
+    pub station: StationId,
     pub user: UserId,
+    pub munit: MunitId,
+    pub state: StationState,
+    /// Who watches it; `null` while only its munit knows.
+    pub viewers: Option<u64>,
+    /// Bitrate, loss and layer; `null` while only its munit knows.
+    pub media: Option<serde_json::Value>,
+}
+
+impl From<StationLine> for StationDetail {
+    fn from(StationLine { station, room: _, user, munit, state, viewers }: StationLine) -> Self {
+        Self { station, user, munit, state, viewers, media: None }
+    }
 }
 
 /// A moment, on the wire as RFC 3339.
@@ -192,7 +220,7 @@ impl Control {
             owner: record.owner.clone(),
             created_at: Time(record.created_at),
             participants: record.participants.values().map(Arc::as_ref).chain(&members).map(detail).collect(),
-            stations: Vec::new(),
+            stations: self.stations_of(&record).await?.into_iter().map(Into::into).collect(),
             hls: if record.mode == Mode::P2m { self.stream(room).await? } else { None },
         })
     }

@@ -1,14 +1,16 @@
 //! The control API over HTTP (PROTOCOL.md §7): each request is one operation of `mobz_runtime::control`.
 
 mod events;
+mod munits;
 mod problem;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path, Query, Request, State};
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Json, Response};
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use mobz_core::id::{RoomId, UserId};
 use mobz_core::room::Mode;
 use mobz_core::signal::Code;
@@ -26,6 +28,14 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/v1/rooms/{room}", get(inspect_room).delete(close_room))
         .route("/v1/rooms/{room}/participants/{user}", delete(kick))
         .route("/v1/rooms/{room}/hls", get(inspect_hls))
+        .route("/v1/stations", get(munits::list_stations))
+        .route("/v1/stations/{station}", get(munits::inspect_station).delete(munits::unassign))
+        .route("/v1/stations/{station}/assign", post(munits::assign))
+        .route("/v1/munits", get(munits::list))
+        .route("/v1/munits/{munit}", get(munits::inspect))
+        .route("/v1/munits/{munit}/drain", post(munits::drain))
+        .route("/v1/munits/{munit}/revive", post(munits::revive))
+        .route("/v1/munits/{munit}/stop", post(munits::stop))
         .route("/v1/events", get(events::stream))
         .route_layer(from_fn_with_state(app, authorize));
     Router::new()
@@ -152,5 +162,25 @@ where
         parsed
             .map(Self)
             .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, Code::BadSignal, error.to_string()))
+    }
+}
+
+/// What a request says in JSON; nothing is as good as `{}`.
+struct Said<T>(T);
+
+impl<T, S> FromRequest<S> for Said<T>
+where
+    T: serde::de::DeserializeOwned + Default,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, Code::BadSignal, detail);
+        let body = Bytes::from_request(request, state).await.map_err(|error| bad(error.to_string()))?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        serde_json::from_slice(&body).map(Self).map_err(|error| bad(format!("the body: {error}")))
     }
 }

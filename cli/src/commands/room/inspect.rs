@@ -96,7 +96,7 @@ fn seconds(value: &Value) -> String {
 }
 
 /// A value as a word of a table.
-fn word(value: &Value) -> String {
+pub(in crate::commands) fn word(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Bool(true) => "yes".to_owned(),

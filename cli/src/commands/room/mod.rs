@@ -12,6 +12,8 @@ use crate::error::{Failure, Result};
 use crate::exit::Exit;
 use crate::output::Output;
 
+pub(super) use inspect::word;
+
 /// Runs a verb of `room`.
 pub async fn run(verb: Room, place: &Where, output: &Output) -> Result<Exit> {
     match verb {
@@ -30,7 +32,7 @@ struct Removed {
 }
 
 /// Tells of a removal; with `if_exists` what is not there is as good as removed.
-fn removed(done: Result<()>, if_exists: bool, output: &Output, words: &str) -> Result<Exit> {
+pub(super) fn removed(done: Result<()>, if_exists: bool, output: &Output, words: &str) -> Result<Exit> {
     let removed = match done {
         Ok(()) => true,
         Err(failure) if if_exists && failure.exit() == Exit::NotFound => false,
@@ -43,7 +45,7 @@ fn removed(done: Result<()>, if_exists: bool, output: &Output, words: &str) -> R
 }
 
 /// An answer of the endpoint that does not have the shape it should.
-fn odd(what: &str) -> Failure {
+pub(super) fn odd(what: &str) -> Failure {
     Failure::failed(
         what,
         "the endpoint's answer has another shape than this mobzctl knows",

@@ -45,7 +45,7 @@ impl Node {
     }
 
     /// As [`Self::change_munit`], refused too where `refuses` says so of the munit as loaded.
-    async fn change_munit_unless(
+    pub(crate) async fn change_munit_unless(
         &self,
         munit: &MunitId,
         input: munit::Input,
@@ -125,7 +125,7 @@ impl Node {
     }
 
     /// Takes a station off its munit's record and tells the munit; later, where the store does not answer.
-    pub(super) async fn unassign(&self, station: StationId) {
+    pub(crate) async fn unassign(&self, station: StationId) {
         let Some(munit) = station.munit() else {
             return tracing::warn!(%station, "a station that names no munit is on none");
         };

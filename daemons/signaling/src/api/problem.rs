@@ -25,6 +25,9 @@ impl From<ControlError> for Problem {
         let (status, code) = match &error {
             ControlError::NoSuchRoom(_) => (StatusCode::NOT_FOUND, Code::NoSuchRoom),
             ControlError::NoSuchUser { .. } => (StatusCode::NOT_FOUND, Code::NoSuchUser),
+            ControlError::NoSuchMunit(_) => (StatusCode::NOT_FOUND, Code::NoSuchMunit),
+            ControlError::NoSuchStation(_) => (StatusCode::NOT_FOUND, Code::NoSuchStation),
+            ControlError::Refused(refusal) => (StatusCode::CONFLICT, refusal.code),
             ControlError::Node(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::Internal),
         };
         Self::new(status, code, error.to_string())
