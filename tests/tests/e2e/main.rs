@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod load_hls;
 mod m2m;
+mod munit;
 mod nodes;
 mod outage;
 mod p2m;
