@@ -8,7 +8,10 @@
 
 mod client;
 mod control;
+mod janus;
 mod media;
+mod netns;
+mod peer;
 mod process;
 mod stack;
 mod token;
@@ -16,9 +19,12 @@ mod turn;
 
 pub use client::{Client, End};
 pub use control::{Control, EventStream};
+pub use janus::Janus;
 pub use media::{Fragments, Media};
 pub use mobz_runtime::testing::ScriptedMunit;
 pub use mobz_store::testing::{Redis, RedisCluster};
+pub use netns::is_inside;
+pub use peer::Peer;
 pub use process::{Ended, Process, allow_many_files, eventually};
 pub use rustix::process::Signal;
 pub use stack::{Stack, mobzctl};

@@ -46,7 +46,11 @@ impl Stack {
     pub fn up_by(command: &mut Command) -> Self {
         let arguments: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
         let mut up = mobzctl();
-        up.args(["up", "--port-base", "0", "--munits", "0", "--output", "json"]).args(arguments);
+        up.args(["up", "--port-base", "0", "--output", "json"]);
+        if !arguments.iter().any(|argument| argument == "--munits") {
+            up.args(["--munits", "0"]);
+        }
+        up.args(arguments);
         up.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         Self::ready(&mut up)
     }

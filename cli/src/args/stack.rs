@@ -18,6 +18,7 @@ pub const PORT_BASE: u16 = 7880;
   mobzctl up
   mobzctl up --port-base 0 --output json        any free ports; one JSON line when ready
   mobzctl up --redis redis://127.0.0.1 --detach
+  mobzctl up --munits 2                         two Janus, to try drain and failover
   mobzctl up --turn-server                      with a coturn of its own, where it is installed
 
 Ctrl-C stops all of it. With --detach it goes on in the background until `mobzctl down`.")]
@@ -25,9 +26,15 @@ pub struct Up {
     /// Ports from here on: signaling N, origin N+1, demo site N+2; 0 is any free ones
     #[arg(long, default_value_t = PORT_BASE, value_name = "N")]
     pub port_base: u16,
-    /// How many munits (group calls); this version has none
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub munits: u32,
+    /// How many munits (group calls), a Janus each; 1 where Janus is installed, else 0
+    #[arg(long, value_name = "N")]
+    pub munits: Option<u32>,
+    /// The most stations each munit takes
+    #[arg(long, value_name = "N", default_value_t = mobz_regulator::CAPACITY_STATIONS)]
+    pub capacity_stations: usize,
+    /// The most watched stations each munit takes, summed over all viewers
+    #[arg(long, value_name = "N", default_value_t = mobz_regulator::CAPACITY_VIEWERS)]
+    pub capacity_viewers: usize,
     /// Where signaling listens, if not at the first port
     #[arg(long, value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
@@ -89,6 +96,8 @@ pub enum Launch {
     Signaling(Box<LaunchSignaling>),
     /// Origin: LL-HLS for players
     Origin(Box<LaunchOrigin>),
+    /// Regulator: one Janus as a munit, for group calls
+    Regulator(Box<LaunchRegulator>),
 }
 
 /// `launch signaling`.
@@ -115,6 +124,22 @@ pub struct LaunchOrigin {
     /// The daemon's own flags.
     #[command(flatten)]
     pub settings: mobz_origin::Settings,
+}
+
+/// `launch regulator`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl launch regulator --redis redis://127.0.0.1 --munit m1 --spawn-janus
+  mobzctl launch regulator --redis redis://127.0.0.1 --munit m1 --janus ws://127.0.0.1:8188 \\
+      --janus-admin ws://127.0.0.1:7188 --janus-admin-secret-file secret
+
+A Janus that it started ends with it; one that was there goes on, and the next regulator of the same
+--munit takes it over with its calls. It ends by itself, with exit code 0, once its munit is stopped.
+Each flag is also an environment variable: --munit is MOBZ_MUNIT.")]
+pub struct LaunchRegulator {
+    /// The daemon's own flags.
+    #[command(flatten)]
+    pub settings: mobz_regulator::Settings,
 }
 
 /// `doctor`.

@@ -20,6 +20,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use mobz_core::store::Store;
+use mobz_regulator::{JanusError, RegulatorError};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -94,6 +95,28 @@ fn daemon_failed(daemon: &str, error: &(dyn std::error::Error + 'static)) -> Fai
         chain(error),
         "correct its flags as the cause says, and start it again",
     )
+}
+
+/// A regulator that could not start, or broke.
+fn regulator_failed(name: &str, error: &RegulatorError) -> Failure {
+    let what = format!("{name} cannot run");
+    let why = chain(error);
+    match error {
+        RegulatorError::Janus(JanusError::Spawn(_)) => {
+            Failure::failed(what, why, "check that Janus runs here: `mobzctl doctor`")
+        }
+        RegulatorError::Janus(_) => Failure::unreachable(
+            what,
+            why,
+            "start Janus there, or correct --janus and --janus-admin; --spawn-janus starts one",
+        ),
+        RegulatorError::Displaced(_) => {
+            Failure::refused(what, why, "end the other one, or give this one an id of its own")
+        }
+        RegulatorError::Store(_) | RegulatorError::Node(_) | RegulatorError::Refused(_) => {
+            Failure::failed(what, why, "start it again once the store answers")
+        }
+    }
 }
 
 fn cannot_start(error: &std::io::Error) -> Failure {

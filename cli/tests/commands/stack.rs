@@ -80,10 +80,10 @@ fn a_taken_port_is_refused_with_a_way_out_also_in_the_background() {
 }
 
 #[test]
-fn munits_are_not_promised() {
-    let ran = Home::new().run(&["up", "--port-base", "0", "--munits", "1"]);
-    ran.failed(4);
-    assert!(ran.err.contains("not in this version"), "{}", ran.err);
+fn more_munits_than_there_are_ports_for_are_refused() {
+    let ran = Home::new().run(&["up", "--port-base", "0", "--munits", "1000"]);
+    ran.failed(2);
+    assert!(ran.err.contains("UDP ports") && ran.err.contains("launch regulator"), "{}", ran.err);
 }
 
 #[test]

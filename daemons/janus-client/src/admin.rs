@@ -189,6 +189,8 @@ pub struct HandleInfo {
     pub is_up: bool,
     /// What flows, by m-line.
     pub media: Vec<MediaInfo>,
+    /// The client's last description.
+    pub remote_sdp: Option<String>,
     /// All of it.
     pub raw: Raw,
 }
@@ -267,7 +269,14 @@ struct Wire {
     opaque_id: Option<String>,
     plugin: Option<String>,
     plugin_specific: Option<serde_json::Value>,
+    #[serde(default)]
+    sdps: WireSdps,
     webrtc: Option<WireWebRtc>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireSdps {
+    remote: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -360,6 +369,7 @@ impl Wire {
             ice_state: webrtc.ice.state,
             selected_pair: webrtc.ice.selected_pair,
             is_up: webrtc.dtls.ready,
+            remote_sdp: self.sdps.remote,
             media: media.into_iter().map(WireMedia::into_info).collect(),
             raw,
         }

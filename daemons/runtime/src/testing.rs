@@ -181,6 +181,7 @@ impl Inner {
             | MunitSignal::Revive
             | MunitSignal::Stop { .. }
             | MunitSignal::Mute { .. }
+            | MunitSignal::HandOver { .. }
             | MunitSignal::Forget { .. } => None,
         };
         if let (Some(said), Some(from)) = (said, from) {

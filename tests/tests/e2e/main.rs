@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod load_hls;
 mod m2m;
+mod munit;
 mod munits;
 mod nodes;
 mod outage;

@@ -48,7 +48,7 @@ const TOOLS: [Tool; 5] = [
         names: &["janus"],
         version: "--version",
         needed_for: "media of group calls (m2m)",
-        remedy: "install it: apt-get install janus (this version runs p2p and p2m without it)",
+        remedy: "install it: apt-get install janus (p2p and p2m run without it)",
     },
     Tool {
         names: &["chromium", "chromium-browser", "google-chrome"],

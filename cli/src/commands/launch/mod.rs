@@ -1,6 +1,7 @@
 //! `mobzctl launch …`: one daemon in the foreground, as the containers run it.
 
 mod origin;
+mod regulator;
 mod signaling;
 
 use mobz_runtime::config::Common;
@@ -18,6 +19,7 @@ pub fn run(daemon: Launch, output: &Output) -> Result<Exit> {
     match daemon {
         Launch::Signaling(args) => serve_on(signaling::run(args.settings)),
         Launch::Origin(args) => serve_on(origin::run(args.settings)),
+        Launch::Regulator(args) => serve_on(regulator::run(args.settings)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `mobzctl up`.
 
 mod background;
+mod munits;
 mod ports;
 mod ready;
 mod site;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use mobz_runtime::lifecycle;
 use reqwest::Url;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -34,13 +36,6 @@ const END_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Runs the whole stack, here or in the background.
 pub fn run(args: Up, output: &Output) -> Result<Exit> {
-    if args.munits > 0 {
-        return Err(Failure::refused(
-            format!("cannot start {} munits", args.munits),
-            "media of group calls (m2m) is not in this version",
-            "leave --munits out: p2p and p2m run without",
-        ));
-    }
     if args.detach {
         return background::start(&args, output);
     }
@@ -60,6 +55,7 @@ pub fn run(args: Up, output: &Output) -> Result<Exit> {
 async fn serve(args: Up, output: &Output) -> Result<Exit> {
     let shutdown = lifecycle::shutdown_on_signals().map_err(|error| cannot_start(&error))?;
     let keys = args.common.read_keys().map_err(|error| daemon_failed("the stack", &error))?;
+    let munits = munits::plan(&args)?;
     let ports = ports::bind(&args).await?;
     args.common
         .check_open(ports.signaling_address, keys.as_ref())
@@ -105,19 +101,27 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
         let served = mobz_origin::serve(origin, kept, listener, ends).await;
         served.map_err(|error| daemon_failed("the origin", &error))
     });
-    let (listener, ends) = (ports.signaling, shutdown.clone());
+    let (listener, kept, ends) = (ports.signaling, Arc::clone(&store), shutdown.clone());
     daemons.start("signaling", async move {
-        let served = mobz_signaling::serve(signaling, store, listener, ends).await;
+        let served = mobz_signaling::serve(signaling, kept, listener, ends).await;
         served.map_err(|error| daemon_failed("signaling", &error))
     });
     daemons.start(
         "the demo site",
         site::serve(ports.demo, stack.signal.clone(), stack.origin.clone(), shutdown.clone()),
     );
+    let names: Vec<String> = munits.iter().map(|munit| munit.id.to_string()).collect();
+    let mut take_stations = Vec::new();
+    for munit in munits {
+        let (daemon, ready) = munits::start(munit, Arc::clone(&store), shutdown.clone());
+        daemons.start("a munit", daemon);
+        take_stations.push(ready);
+    }
     daemons.ready(&stack.control).await?;
+    daemons.all_told(take_stations).await?;
 
     let _held = hold(&stack, output);
-    let ready = Ready::of(&stack, turn.as_ref().map(turn::TurnServer::url), keys.is_some());
+    let ready = Ready::of(&stack, names, turn.as_ref().map(turn::TurnServer::url), keys.is_some());
     if args.in_background.is_some() {
         ready.hand_over(output)?;
     } else {
@@ -173,6 +177,18 @@ impl Daemons {
                 },
             }
         }
+    }
+
+    /// Waits until every munit has told that it takes stations.
+    async fn all_told(&mut self, told: Vec<oneshot::Receiver<()>>) -> Result<()> {
+        for ready in told {
+            tokio::select! {
+                // What ended says why.
+                Ok(()) = ready => {}
+                ended = self.running.join_next() => return Err(early(ended)),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until it is asked to end, or one daemon breaks; then until all have ended.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::munits::REMEDY;
 use crate::error::{Failure, Result};
 use crate::output::Output;
 use crate::stack::Stack;
@@ -37,14 +38,14 @@ struct Words {
 }
 
 impl Ready {
-    pub(super) fn of(stack: &Stack, turn: Option<String>, has_keys: bool) -> Self {
+    pub(super) fn of(stack: &Stack, munits: Vec<String>, turn: Option<String>, has_keys: bool) -> Self {
         let line = Line {
             ready: true,
             signal: stack.signal.clone(),
             control: stack.control.clone(),
             origin: stack.origin.clone(),
             demo: stack.demo.clone(),
-            munits: Vec::new(),
+            munits,
             turn,
         };
         let is_usual = stack.port == crate::args::stack::PORT_BASE;
@@ -79,7 +80,11 @@ impl Ready {
         for (name, url) in urls.into_iter().chain(turn) {
             let _ = writeln!(text, "  {name:<9}{url}");
         }
-        let _ = writeln!(text, "\n  p2p and p2m run. Group calls (m2m) media: not in this version.\n");
+        if self.line.munits.is_empty() {
+            let _ = writeln!(text, "\n  p2p and p2m run; group calls (m2m) have no media: {REMEDY}\n");
+        } else {
+            let _ = writeln!(text, "  {:<9}{}\n", "munits", self.line.munits.join(", "));
+        }
         let place =
             if self.words.is_usual { String::new() } else { format!(" --endpoint {}", self.line.control) };
         let demo = self.line.demo.trim_end_matches('/');
@@ -120,7 +125,7 @@ mod tests {
             since: String::new(),
             port: 7880,
         };
-        Ready::of(&stack, None, false)
+        Ready::of(&stack, Vec::new(), None, false)
     }
 
     #[test]

@@ -135,6 +135,14 @@ pub enum MunitSignal {
         /// Whether audio flows.
         audio: bool,
     },
+    /// From another munit: the station's publisher has moved there, and its media flow on the new station.
+    /// Who watches here is handed over to it.
+    HandOver {
+        /// The station it has here.
+        station: StationId,
+        /// The one it has there.
+        to: StationId,
+    },
     /// The participant has left its room: all it watches of that room goes.
     Forget {
         /// Which room.

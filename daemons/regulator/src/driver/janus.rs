@@ -1,0 +1,462 @@
+//! The Janus of this munit: how it is reached, taken over and told what to do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt as _, stream};
+use janus_client::admin::InRoom;
+use janus_client::spawn::{self, SpawnError};
+use janus_client::video_room::{
+    ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Create, Destroy, JoinPublisher, JoinSubscriber,
+    List, Moderate, Publish, SubscriberStream,
+};
+use janus_client::{
+    Admin, Answer, Candidate, Changes, Client, Error, EventSink, Events, Fresh, Handle as Attached, HandleId,
+    MediaKind, Offer, Options, Publisher, RoomId, Session, SessionId, Subscriber, Trickle, VideoRoomCode,
+    events,
+};
+use mobz_core::id::{MunitId, StationId};
+use mobz_core::signal::{Code, IceCandidate, Refusal};
+use parking_lot::Mutex;
+use tempfile::TempDir;
+use thiserror::Error as ThisError;
+
+use crate::opaque::Opaque;
+use crate::plane::{Command, Handle, Kind, Outcome, Seen, Stream, offer_session};
+use crate::sdp;
+
+/// How many events of Janus wait to be taken in; at more, the driver looks for itself how things stand.
+const EVENTS_MAX: usize = 4096;
+/// How many handles are looked at at once.
+const LOOKS_AT_ONCE: usize = 64;
+/// How long one request to Janus may take.
+const REQUEST_MAX: Duration = Duration::from_secs(5);
+/// When a client may try again what Janus was not there to do.
+const AWAY_RETRY: Duration = Duration::from_secs(1);
+
+/// Where Janus is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// It runs already.
+    There {
+        /// Its API.
+        url: String,
+        /// Its Admin API, without which no session is taken over.
+        admin_url: Option<String>,
+        /// The Admin API's secret.
+        admin_secret: Option<String>,
+    },
+    /// It is started, and ends with the regulator.
+    Spawned(Box<spawn::Config>),
+}
+
+/// Why there is no Janus.
+#[derive(Debug, ThisError)]
+#[allow(missing_docs, reason = "the words say it")]
+pub enum JanusError {
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error(transparent)]
+    Api(#[from] Error),
+    #[error("cannot make a folder for Janus' configuration")]
+    Folder(#[source] std::io::Error),
+}
+
+/// A Janus that is there.
+#[derive(Debug)]
+pub(super) struct Janus {
+    client: Client,
+    admin: Option<Admin>,
+    session: Session,
+    sink: EventSink,
+    /// Requests about rooms go over this one; its opaque id says which regulator has the session.
+    rooms: Attached<Fresh>,
+    handles: Mutex<HashMap<Handle, Role>>,
+    process: Option<Process>,
+}
+
+#[derive(Debug)]
+struct Process {
+    janus: spawn::Janus,
+    _folder: TempDir,
+}
+
+/// A handle in its role.
+#[derive(Clone, Debug)]
+enum Role {
+    Publisher(Attached<Publisher>),
+    Subscriber(Attached<Subscriber>),
+}
+
+/// A Janus that was just reached.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) janus: Arc<Janus>,
+    pub(super) events: Events,
+    pub(super) changes: Changes,
+    /// The instance of the regulator that had it before, if this is its session, taken over.
+    pub(super) predecessor: Option<String>,
+}
+
+/// What is written on the handle for rooms.
+fn keeper(munit: &MunitId, instance: &str) -> String {
+    format!("mobz-rooms/{munit}/{instance}")
+}
+
+impl Janus {
+    /// Reaches Janus, or starts it, and takes over what an earlier regulator of `munit` had there.
+    pub(super) async fn reach(place: &Place, munit: &MunitId, instance: &str) -> Result<Reached, JanusError> {
+        let mut options = Options { request_timeout: REQUEST_MAX, ..Options::default() };
+        let (url, admin_url, process) = match place {
+            Place::There { url, admin_url, admin_secret } => {
+                options.admin_secret.clone_from(admin_secret);
+                (url.clone(), admin_url.clone(), None)
+            }
+            Place::Spawned(config) => {
+                let folder = TempDir::with_prefix("mobz-janus-").map_err(JanusError::Folder)?;
+                let janus = spawn::Janus::start(config, folder.path()).await?;
+                options.admin_secret = Some(janus.config().admin_secret.clone());
+                (janus.url(), janus.admin_url(), Some(Process { janus, _folder: folder }))
+            }
+        };
+        let client = Client::connect(&url, options.clone()).await?;
+        let changes = client.changes();
+        let admin = match admin_url {
+            Some(url) => Some(Admin::connect(&url, options).await?),
+            None => None,
+        };
+        let (sink, events) = events(EVENTS_MAX);
+        let earlier = match &admin {
+            Some(admin) if process.is_none() => earlier(admin, munit).await?,
+            Some(_) | None => None,
+        };
+        let (session, predecessor) = match earlier {
+            Some(earlier) => (client.claim(earlier.session).await?, Some(earlier)),
+            None => (client.create_session().await?, None),
+        };
+        let rooms = session.attach(Some(&keeper(munit, instance)), &sink).await?;
+        if let Some(earlier) = &predecessor {
+            session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
+        }
+        let janus = Self { client, admin, session, sink, rooms, handles: Mutex::default(), process };
+        let predecessor = predecessor.map(|earlier| earlier.instance);
+        Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
+    }
+
+    /// Its process, where it was started here.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(|process| process.janus.id())
+    }
+
+    /// Waits until its process has ended; for ever where somebody else started it.
+    pub(super) async fn ended(&self) {
+        match &self.process {
+            Some(process) => drop(process.janus.ended().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Whether it can be reached at all, by a connection of its own.
+    pub(super) async fn is_there(&self, place: &Place) -> bool {
+        match place {
+            Place::There { url, .. } => {
+                let options = Options { connect_timeout: REQUEST_MAX, ..Options::default() };
+                Client::connect(url, options).await.is_ok()
+            }
+            // Its process says more.
+            Place::Spawned(_) => true,
+        }
+    }
+
+    /// Lets go of it; what it has stays for its `reclaim_session_timeout`, and what was started here ends.
+    pub(super) async fn close(&self) {
+        self.client.close().await;
+        if let Some(admin) = &self.admin {
+            admin.close().await;
+        }
+    }
+
+    /// Ends the session with all its handles.
+    pub(super) async fn end_session(&self) {
+        if let Err(error) = self.session.destroy().await {
+            tracing::debug!(%error, "the session ends with Janus");
+        }
+    }
+
+    /// All it has of this regulator; handles only where there is an Admin API.
+    pub(super) async fn look(&self) -> Result<(Vec<StationId>, Option<Vec<Seen>>), Error> {
+        let rooms = self.rooms.ask(&List::default()).await?.rooms;
+        let stations = rooms.iter().filter_map(|room| room.room.as_str()?.parse().ok()).collect();
+        let Some(admin) = &self.admin else { return Ok((stations, None)) };
+        let handles = admin.list_handles(self.session.id()).await?;
+        let looks = stream::iter(handles).map(|handle| self.look_at(admin, handle));
+        let seen: Vec<_> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        let seen = seen.into_iter().collect::<Result<Vec<_>, Error>>()?;
+        Ok((stations, Some(seen.into_iter().flatten().collect())))
+    }
+
+    async fn look_at(&self, admin: &Admin, handle: HandleId) -> Result<Option<Seen>, Error> {
+        let info = match admin.handle_info(self.session.id(), handle).await {
+            Ok(info) => info,
+            // Gone meanwhile.
+            Err(Error::Janus { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(opaque) = info.opaque_id.as_deref().and_then(|text| text.parse::<Opaque>().ok()) else {
+            return Ok(None);
+        };
+        let streams = match &info.room {
+            Some(InRoom::Subscriber { streams, .. }) => streams.iter().map(stream_of).collect(),
+            Some(InRoom::Publisher { .. } | InRoom::Nowhere) | None => {
+                info.media.iter().filter_map(|media| kind_stream(&media.mid, media.kind)).collect()
+            }
+        };
+        let role = match opaque.role {
+            crate::opaque::Role::Publisher => Role::Publisher(self.session.adopt(handle, &self.sink)),
+            crate::opaque::Role::Watcher => Role::Subscriber(self.session.adopt(handle, &self.sink)),
+        };
+        let handle = Handle(handle.0);
+        self.handles.lock().entry(handle).or_insert(role);
+        let session = info.remote_sdp.as_deref().and_then(offer_session);
+        Ok(Some(Seen {
+            handle,
+            opaque,
+            connected: info.ice_state.is_some(),
+            up: info.is_up,
+            session,
+            streams,
+        }))
+    }
+
+    /// Has it do a command.
+    pub(super) async fn perform(&self, command: Command) -> Outcome {
+        self.try_perform(command).await.unwrap_or_else(|error| {
+            let unsure = error.is_unsure();
+            Outcome::Failed { refusal: refusal(&error), unsure }
+        })
+    }
+
+    async fn try_perform(&self, command: Command) -> Result<Outcome, Error> {
+        match command {
+            Command::Make(station) => {
+                let room = Some(room_of(&station));
+                let create =
+                    Create { room, publishers: Some(1), notify_joining: Some(false), ..Create::default() };
+                allow(self.rooms.ask(&create).await.map(drop), VideoRoomCode::ROOM_EXISTS)
+            }
+            Command::Destroy(station) => {
+                let destroy = Destroy { room: room_of(&station), secret: None, permanent: None };
+                allow(self.rooms.ask(&destroy).await.map(drop), VideoRoomCode::NO_SUCH_ROOM)
+            }
+            Command::Publish { station, opaque, sdp } => self.publish(&station, &opaque, sdp).await,
+            Command::Renegotiate { handle, sdp } => {
+                let publisher = self.publisher(handle)?;
+                let answer = publisher.renegotiate(&ConfigurePublisher::default(), &Offer::new(sdp)).await?;
+                Ok(published(handle, answer))
+            }
+            Command::Subscribe { station, publisher, opaque } => {
+                self.subscribe(&station, publisher.as_str(), &opaque).await
+            }
+            Command::Start { handle, sdp } => {
+                self.subscriber(handle)?.start(&Answer::new(sdp)).await?;
+                Ok(Outcome::Done)
+            }
+            Command::Trickle { handle, candidate } => {
+                let trickle = trickle(candidate);
+                match self.role(handle)? {
+                    Role::Publisher(publisher) => publisher.trickle(&trickle).await?,
+                    Role::Subscriber(subscriber) => subscriber.trickle(&trickle).await?,
+                }
+                Ok(Outcome::Done)
+            }
+            Command::Layer { handle, mid, substream, temporal } => {
+                let layer = ConfigureStream {
+                    mid,
+                    substream: Some(substream),
+                    temporal,
+                    ..ConfigureStream::default()
+                };
+                let configure = ConfigureSubscriber { streams: vec![layer], restart: None };
+                self.subscriber(handle)?.configure(&configure).await?;
+                Ok(Outcome::Done)
+            }
+            Command::Mute { station, publisher, mids } => {
+                for (mid, mute) in mids {
+                    let (room, feed) = (room_of(&station), publisher.as_str().into());
+                    self.rooms.ask(&Moderate { room, secret: None, feed, mid, mute }).await?;
+                }
+                Ok(Outcome::Done)
+            }
+            Command::Detach(handle) => {
+                let role = self.handles.lock().remove(&handle);
+                match role {
+                    Some(Role::Publisher(publisher)) => publisher.detach().await?,
+                    Some(Role::Subscriber(subscriber)) => subscriber.detach().await?,
+                    None => {}
+                }
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    async fn publish(&self, station: &StationId, opaque: &Opaque, sdp: String) -> Result<Outcome, Error> {
+        let fresh = self.session.attach(Some(&opaque.to_string()), &self.sink).await?;
+        let join = JoinPublisher::new(room_of(station), opaque.user.as_str().into());
+        match fresh.join_and_publish(&join, &Publish::default(), &Offer::new(sdp)).await {
+            Ok((publisher, _, answer)) => {
+                let handle = Handle(publisher.id().0);
+                self.handles.lock().insert(handle, Role::Publisher(publisher));
+                Ok(published(handle, answer))
+            }
+            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+        }
+    }
+
+    async fn subscribe(
+        &self,
+        station: &StationId,
+        publisher: &str,
+        opaque: &Opaque,
+    ) -> Result<Outcome, Error> {
+        let fresh = self.session.attach(Some(&opaque.to_string()), &self.sink).await?;
+        let mut join = JoinSubscriber::new(room_of(station), publisher.into());
+        // What a publisher adds later is watched anew: an offer nobody asked for would go astray.
+        join.auto_update = Some(false);
+        match fresh.join_subscriber(&join).await {
+            Ok((subscriber, offer, streams)) => {
+                let handle = Handle(subscriber.id().0);
+                self.handles.lock().insert(handle, Role::Subscriber(subscriber));
+                let streams = streams.iter().map(stream_of).collect();
+                Ok(Outcome::Subscribed { handle, sdp: offer.into_sdp(), streams })
+            }
+            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+        }
+    }
+
+    fn role(&self, handle: Handle) -> Result<Role, Error> {
+        let gone = || Error::SessionGone { request: "message", session: self.session.id() };
+        self.handles.lock().get(&handle).cloned().ok_or_else(gone)
+    }
+
+    fn publisher(&self, handle: Handle) -> Result<Attached<Publisher>, Error> {
+        match self.role(handle)? {
+            Role::Publisher(publisher) => Ok(publisher),
+            Role::Subscriber(_) => Err(Error::Closed { request: "configure" }),
+        }
+    }
+
+    fn subscriber(&self, handle: Handle) -> Result<Attached<Subscriber>, Error> {
+        match self.role(handle)? {
+            Role::Subscriber(subscriber) => Ok(subscriber),
+            Role::Publisher(_) => Err(Error::Closed { request: "start" }),
+        }
+    }
+
+    /// A handle is no more: nothing of it is kept.
+    pub(super) fn forget(&self, handle: Handle) {
+        self.handles.lock().remove(&handle);
+    }
+}
+
+/// What an earlier regulator of this munit left.
+struct Earlier {
+    session: SessionId,
+    keeper: HandleId,
+    instance: String,
+}
+
+/// Looks through Janus' sessions for the one of an earlier regulator of `munit`.
+async fn earlier(admin: &Admin, munit: &MunitId) -> Result<Option<Earlier>, Error> {
+    let ours = keeper(munit, "");
+    for session in admin.list_sessions().await? {
+        // One that goes meanwhile is not it.
+        let Ok(handles) = admin.list_handles(session).await else { continue };
+        let infos = stream::iter(handles).map(|handle| admin.handle_info(session, handle));
+        let mut infos = infos.buffer_unordered(LOOKS_AT_ONCE);
+        while let Some(info) = infos.next().await {
+            let Ok(info) = info else { continue };
+            if let Some(instance) = info.opaque_id.as_deref().and_then(|opaque| opaque.strip_prefix(&ours)) {
+                let instance = instance.to_owned();
+                return Ok(Some(Earlier { session, keeper: info.handle, instance }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Detaches a handle that a refused request leaves.
+async fn give_back(handle: Attached<Fresh>, error: Error) -> Error {
+    if let Err(left) = handle.detach().await {
+        tracing::debug!(%left, "a handle is left; it is found when somebody looks");
+    }
+    error
+}
+
+fn room_of(station: &StationId) -> RoomId {
+    station.as_str().into()
+}
+
+fn allow(done: Result<(), Error>, code: VideoRoomCode) -> Result<Outcome, Error> {
+    match done {
+        Ok(()) => Ok(Outcome::Done),
+        Err(error) if error.video_room_code() == Some(code) => Ok(Outcome::Done),
+        Err(error) => Err(error),
+    }
+}
+
+fn published(handle: Handle, answer: Answer) -> Outcome {
+    let sdp = answer.into_sdp();
+    Outcome::Published { handle, streams: sdp::streams(&sdp), sdp }
+}
+
+fn kind_stream(mid: &str, kind: MediaKind) -> Option<Stream> {
+    let kind = match kind {
+        MediaKind::Audio => Kind::Audio,
+        MediaKind::Video => Kind::Video,
+        MediaKind::Data => return None,
+    };
+    Some(Stream { mid: mid.to_owned(), kind, simulcast: false, temporal: false })
+}
+
+fn stream_of(stream: &SubscriberStream) -> Stream {
+    let kind = if stream.kind == MediaKind::Video { Kind::Video } else { Kind::Audio };
+    let temporal = stream.codec.as_deref() == Some("vp8");
+    Stream { mid: stream.mid.clone(), kind, simulcast: stream.layers.is_some(), temporal }
+}
+
+fn trickle(candidate: IceCandidate) -> Trickle {
+    match candidate.candidate {
+        Some(text) if !text.is_empty() => Trickle::Candidate(Candidate {
+            candidate: text,
+            sdp_mid: candidate.sdp_mid,
+            sdp_mline_index: candidate.sdp_m_line_index.map(u32::from),
+        }),
+        Some(_) | None => Trickle::Completed,
+    }
+}
+
+/// What a client is told of a failed request.
+fn refusal(error: &Error) -> Refusal {
+    match error {
+        Error::VideoRoom { code, reason, .. } => media_error(code.0, reason),
+        Error::Janus { code, reason, .. } => media_error(code.0, reason),
+        other @ (Error::Connect { .. }
+        | Error::ConnectTimedOut { .. }
+        | Error::NotConnected { .. }
+        | Error::Lost { .. }
+        | Error::TimedOut { .. }
+        | Error::SessionGone { .. }
+        | Error::Closed { .. }
+        | Error::Unwritable { .. }
+        | Error::Unexpected { .. }) => {
+            let message = format!("{other}; try again");
+            Refusal::new(Code::MunitUnavailable, message).retry_after(AWAY_RETRY)
+        }
+    }
+}
+
+fn media_error(code: u32, reason: &str) -> Refusal {
+    let message = format!("the media server refused: {reason} ({code}); Offer or Watch again");
+    Refusal::new(Code::MediaError, message)
+}

@@ -1,0 +1,63 @@
+//! The regulator: drives one Janus, and with it is a munit. May touch core, runtime, janus-client and HTTP;
+//! `reconcile.rs`, `lifecycle.rs` and `plane/` are pure.
+
+mod driver;
+mod http;
+pub mod lifecycle;
+mod metrics;
+pub mod opaque;
+pub mod plane;
+pub mod reconcile;
+mod sdp;
+mod settings;
+
+use std::sync::Arc;
+
+use mobz_core::settings::Settings as Rules;
+use mobz_core::store::Store;
+use mobz_runtime::clock;
+use mobz_runtime::node::Node;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::driver::{JanusError, Munit, Place, RegulatorError};
+pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, Settings};
+pub use janus_client::spawn::{Config, find as find_janus};
+
+use crate::driver::Driver;
+use crate::metrics::Metrics;
+
+/// Is `munit` until `shutdown`, or until it is stopped. `ready` is told once it is registered; on `listener`
+/// it answers `/healthz`, `/readyz` and `/metrics`.
+///
+/// # Errors
+/// When Janus or the store cannot be reached at the start, or another process speaks for the munit.
+pub async fn serve(
+    munit: Munit,
+    store: Arc<dyn Store>,
+    listener: Option<TcpListener>,
+    ready: oneshot::Sender<()>,
+    shutdown: CancellationToken,
+) -> Result<(), RegulatorError> {
+    let metrics = Metrics::default();
+    let http = CancellationToken::new();
+    if let Some(listener) = listener {
+        let serving = http::serve(listener, metrics.clone(), http.clone());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::warn!(%error, "nobody can ask how the regulator is");
+            }
+        });
+    }
+    let _http = http.drop_guard();
+    // Rooms are told by the same rules as everywhere; it holds no connection.
+    let node = Node::new(clock::node_id(), Rules::default(), store.clone());
+    let started = tokio::select! {
+        started = Driver::start(munit, store, node, metrics) => started?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
+    // Who does not care has dropped it.
+    let _unheard = ready.send(());
+    started.run(shutdown).await
+}

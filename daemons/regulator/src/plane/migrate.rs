@@ -1,0 +1,63 @@
+//! A publisher has moved to another munit: who watches it here is handed over, then its old station goes.
+
+use std::time::Duration;
+
+use mobz_core::id::{RoomId, StationId};
+use mobz_core::signal::{Asker, MunitSignal};
+
+use super::port::Effect;
+use super::{Plane, Watching};
+
+/// How long watchers may take to be handed over; then the station goes all the same.
+pub(super) const HAND_OVER_WAIT: Duration = Duration::from_secs(10);
+
+impl Plane {
+    /// Asks the munit of `to` to offer it to everybody who watches `station` here.
+    pub(super) fn hand_over(&mut self, id: &StationId, to: &StationId) {
+        let Some(munit) = to.munit() else { return };
+        let Some(station) = self.stations.get_mut(id) else { return };
+        station.retires.get_or_insert(self.now.after(HAND_OVER_WAIT));
+        for (user, watcher) in &station.watchers {
+            let watches = match watcher.state {
+                Watching::Joined(_) | Watching::Waiting { .. } | Watching::Hung { .. } => true,
+                Watching::Idle => false,
+            };
+            // Of one whose address is not known after a restart, the room's news have to do.
+            let Some(at) = watcher.at.clone().filter(|_| watches) else { continue };
+            let from = Asker { room: station.assigned.room.clone(), user: user.clone(), at, re: None };
+            let signal =
+                MunitSignal::Watch { station: to.clone(), inline: false, replaces: Some(id.clone()) };
+            self.out.push(Effect::Signal { munit: munit.clone(), signal, from });
+        }
+        self.retire_if_empty(id);
+    }
+
+    /// A station that its publisher has left goes with the last who watched it.
+    pub(super) fn retire_if_empty(&mut self, id: &StationId) {
+        if let Some(station) = self.stations.get(id)
+            && station.retires.is_some()
+            && station.watchers.is_empty()
+        {
+            let room = station.assigned.room.clone();
+            self.out.push(Effect::Retire { station: id.clone(), room });
+        }
+    }
+
+    /// Stations whose watchers were not handed over in time go all the same.
+    pub(super) fn retire_late(&mut self) {
+        let now = self.now;
+        let late =
+            |(_, station): &(&StationId, &mut super::Station)| station.retires.is_some_and(|by| by <= now);
+        let late: Vec<(StationId, RoomId)> = self
+            .stations
+            .iter_mut()
+            .filter(late)
+            .map(|(id, station)| {
+                // Asked again if the room does not let it go.
+                station.retires = Some(now.after(HAND_OVER_WAIT));
+                (id.clone(), station.assigned.room.clone())
+            })
+            .collect();
+        self.out.extend(late.into_iter().map(|(station, room)| Effect::Retire { station, room }));
+    }
+}
