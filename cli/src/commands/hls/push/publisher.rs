@@ -366,7 +366,9 @@ impl<'a> Publisher<'a> {
             let at = ack["msn"].as_u64().filter(|_| sent.track == 0).map(|msn| (msn, ack["part"].as_u64()));
             let after = sent.since.elapsed();
             self.report.acknowledged(sent.media.len(), after, at);
-            if let Some((msn, Some(part))) = at.filter(|_| self.args.acks && self.output.format != Format::Table) {
+            if let Some((msn, Some(part))) =
+                at.filter(|_| self.args.acks && self.output.format != Format::Table)
+            {
                 let line = Acknowledged::now(msn, part, sent.media.len(), after);
                 self.output.object(&line, |_| String::new())?;
             }
