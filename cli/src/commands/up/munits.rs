@@ -28,18 +28,18 @@ const MUNITS_MAX: u32 = 40;
 pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
     let is_installed = mobz_regulator::find_janus().is_some();
     let count = args.munits.unwrap_or(u32::from(is_installed));
-    if count > 0 && !is_installed {
-        return Err(Failure::refused(
-            format!("cannot start {count} munits"),
-            "there is no program `janus` on the PATH",
-            format!("{REMEDY}; or leave --munits out: p2p and p2m run without"),
-        ));
-    }
     if count > MUNITS_MAX {
         return Err(Failure::usage(
             format!("cannot start {count} munits"),
             format!("each takes {RTP_PORTS} UDP ports from {RTP_FIRST} on"),
             format!("start at most {MUNITS_MAX} here, and more on other machines with `launch regulator`"),
+        ));
+    }
+    if count > 0 && !is_installed {
+        return Err(Failure::refused(
+            format!("cannot start {count} munits"),
+            "there is no program `janus` on the PATH",
+            format!("{REMEDY}; or leave --munits out: p2p and p2m run without"),
         ));
     }
     // Stacks that share a Redis share its munits: theirs must not have the same names.
