@@ -192,7 +192,7 @@ async fn a_beat_returns_a_munit_to_indexes_that_were_lost() {
     assert!(store.candidates(9).await.unwrap().is_empty());
 
     store.beat_munit(&munit, &beat()).await.unwrap();
-    assert_eq!(store.list_munits(None, 9).await.unwrap().munits, [munit.clone()]);
+    assert_eq!(store.list_munits(None, 9).await.unwrap().munits, std::slice::from_ref(&munit));
     assert_eq!(store.candidates(9).await.unwrap().len(), 1);
     let later = AT.after(MINUTE);
     assert_eq!(store.claim_silent_munits(later, later).await.unwrap(), [munit]);
