@@ -98,6 +98,7 @@ this tool publishes a file itself; --clock reads lines of JSON from whatever pub
 the part's mdat). Without either it is measured from capture, by the playlist's program date times.
 A viewer stalls when it falls behind by more than the playlist's PART-HOLD-BACK. Exit code 1 when
 anything was refused, lost or cut. Only servers on this machine, unless told --yes-remote.")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Hls {
     /// A room, or the URL of a multivariant or media playlist of any LL-HLS server (http://)
     #[arg(value_name = "ROOM|URL", add = ArgValueCandidates::new(complete::rooms))]

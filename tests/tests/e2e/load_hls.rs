@@ -56,7 +56,7 @@ async fn a_closed_loop_fetches_parts_as_fast_as_they_come() {
     let report = report(&load(&stack, &["--viewers", "4", "--ramp", "1s", "--duration", "3s", "--saturate"]));
     let parts = number(&report["parts"]);
     assert!(parts > 100.0, "{report}");
-    assert_eq!((number(&report["fetchMs"]["count"]) - parts).abs(), 0.0, "{report}");
+    assert!((number(&report["fetchMs"]["count"]) - parts).abs() < 0.5, "{report}");
     assert!(number(&report["bytes"]) > parts, "{report}");
 }
 

@@ -56,7 +56,7 @@ async fn follow(stack: &Stack, url: &str, folder: &TempDir, name: &str) -> usize
         read_strictly(&text);
         keep(folder, name, count, &text);
         count += 1;
-        let (msn, part) = hinted(&text).unwrap_or_else(|| panic!("no hint in {text}"));
+        let (msn, part) = hinted(&text).unwrap_or_else(|| unreachable!("no hint in {text}"));
         let skip = if count % 2 == 0 { "&_HLS_skip=YES" } else { "" };
         query = format!("?_HLS_msn={msn}&_HLS_part={part}{skip}");
     }
@@ -76,7 +76,7 @@ fn read_strictly(text: &str) {
         match reader.read_line() {
             Ok(Some(_)) => {}
             Ok(None) => return,
-            Err(error) => panic!("{error} in\n{text}"),
+            Err(error) => unreachable!("{error} in\n{text}"),
         }
     }
 }

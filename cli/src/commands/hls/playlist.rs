@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 /// A media playlist.
+#[allow(clippy::struct_excessive_bools, reason = "each is a tag that is there or not")]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(in crate::commands) struct Media {
     /// `EXT-X-TARGETDURATION`, in seconds.

@@ -70,7 +70,7 @@ impl Control {
         };
         let kept = age("s-maxage=").or_else(|| age("max-age="));
         let forbids = text.contains("no-cache") || text.contains("no-store");
-        Self { kept, forbids, text }
+        Self { text, kept, forbids }
     }
 
     fn told(self) -> String {

@@ -138,7 +138,7 @@ fn kinds(judge: &mut Judge, text: &str) {
         (Some(one), Some(other)) => {
             judge.check(&rules::KINDS, false, format!("{one} and {other} in one playlist"));
         }
-        (Some(_), None) | (None, Some(_)) | (None, None) => {
+        (Some(_) | None, None) | (None, Some(_)) => {
             judge.check(&rules::KINDS, true, "tags of one kind each");
         }
     }

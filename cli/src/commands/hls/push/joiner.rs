@@ -21,7 +21,7 @@ impl Joiner {
     /// Adds a part; hands out the segments that are whole with it, each with the time of its first frame.
     /// A segment ends before an independent part once it lasts half the target duration, and where another
     /// part would not fit, as at the server (PROTOCOL.md §5).
-    pub(super) fn add(&mut self, captured: u64, part: &Fragment, media: Bytes) -> Vec<(u64, Bytes)> {
+    pub(super) fn add(&mut self, captured: u64, part: &Fragment, media: &[u8]) -> Vec<(u64, Bytes)> {
         let mut whole = Vec::new();
         if part.independent && self.duration >= TARGET / 2 {
             whole.extend(self.end());
@@ -29,7 +29,7 @@ impl Joiner {
         if self.media.is_empty() {
             self.captured = captured;
         }
-        self.media.extend_from_slice(&media);
+        self.media.extend_from_slice(media);
         self.duration += part.duration;
         if self.duration + part.duration / 2 > TARGET {
             whole.extend(self.end());
@@ -56,7 +56,7 @@ mod tests {
         let mut joiner = Joiner::default();
         let mut whole: Vec<_> = parts
             .iter()
-            .flat_map(|(millis, independent)| joiner.add(0, &part(*millis, *independent), "x".into()))
+            .flat_map(|(millis, independent)| joiner.add(0, &part(*millis, *independent), b"x"))
             .collect();
         whole.extend(joiner.end());
         whole.iter().map(|(_, media)| media.len()).collect()

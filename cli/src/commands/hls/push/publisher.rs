@@ -182,17 +182,15 @@ impl<'a> Publisher<'a> {
                     self.report.show(self.output, "live")?;
                     Ok(())
                 }
-                piece = after(wait_until, source.pieces.recv()), if may_send => match piece {
-                    Some(piece) => {
-                        let (lane, piece) = piece?;
-                        self.take(lane, piece).await?
-                    }
-                    None => {
+                piece = after(wait_until, source.pieces.recv()), if may_send => {
+                    let Some(piece) = piece else {
                         // A connection that is lost now is told of at the end: the last is not acknowledged.
                         let _ = self.flush_all().await;
                         return Ok(());
-                    }
-                },
+                    };
+                    let (lane, piece) = piece?;
+                    self.take(lane, piece).await?
+                }
             };
             if let Err(ending) = done {
                 tokio::select! {
@@ -267,14 +265,14 @@ impl<'a> Publisher<'a> {
                     Err(error) => return Err(unreadable(error)),
                 };
                 let media = Duration::from_micros(fragment.duration);
-                let (captured, late) = self.clock.captured(lane, media);
+                let (captured, behind) = self.clock.captured(lane, media);
                 if lane == 0 {
-                    self.report.sent(media, late);
+                    self.report.sent(media, behind);
                 }
                 let Some(joiner) = &mut self.lanes[lane].joiner else {
                     return Ok(self.send_media(lane, "part", captured, bytes).await);
                 };
-                for (begun, whole) in joiner.add(captured, &fragment, bytes) {
+                for (begun, whole) in joiner.add(captured, &fragment, &bytes) {
                     if let Err(ending) = self.send_media(lane, "segment", begun, whole).await {
                         return Ok(Err(ending));
                     }

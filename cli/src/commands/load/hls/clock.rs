@@ -202,9 +202,10 @@ fn digest(media: &[u8]) -> String {
         }
         rest = &rest[piece.len()..];
     }
-    let mut text: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    text.truncate(DIGEST_DIGITS);
-    text
+    let digest = hash.finalize();
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    format!("{:016x}", u64::from_be_bytes(first))
 }
 
 #[cfg(test)]

@@ -36,7 +36,7 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let mut playback = Playback::default();
         assert_eq!(playback.add(at(0), part), None);
-        playback.begin(at(0), Duration::from_millis(1000));
+        playback.begin(at(0), Duration::from_secs(1));
         assert_eq!(playback.add(at(900), part), None);
         // All there is ends at 1,333 ms.
         assert_eq!(playback.add(at(1433), part), Some(Duration::from_millis(100)));

@@ -20,6 +20,9 @@ const READINGS_MAX: usize = 8;
 /// The largest playlist that is read, in bytes.
 const PLAYLIST_BYTES_MAX: u64 = 4 << 20;
 
+/// Where a piece of media is: its path, and its first byte and length where it is a piece of what is there.
+type Section = (Arc<str>, Option<(u64, u64)>);
+
 /// A part that is listed.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Listed {
@@ -44,7 +47,7 @@ pub(super) struct Tail {
     /// The part that is hinted.
     pub(super) hint: Option<Arc<str>>,
     /// The initialization section.
-    pub(super) init: Option<(Arc<str>, Option<(u64, u64)>)>,
+    pub(super) init: Option<Section>,
     /// Whether delta updates are offered.
     pub(super) can_skip: bool,
     /// Whether reloads block.
