@@ -101,13 +101,14 @@ async fn a_call_is_published_watched_switched_and_let_go() {
     bob.done(json!({ "type": "Unwatch", "station": station })).await;
 
     let sent: Vec<_> = call.munit.heard().into_iter().filter_map(candidate_of).collect();
-    let expected: Vec<_> = (0..20).map(|number| Some(format!("candidate:{number}"))).chain([None]).collect();
+    let expected: Vec<_> =
+        (0..20).map(|number| format!("candidate:{number}")).chain(["the end".to_owned()]).collect();
     assert_eq!(sent, expected, "in order");
 }
 
-fn candidate_of(signal: MunitSignal) -> Option<Option<String>> {
+fn candidate_of(signal: MunitSignal) -> Option<String> {
     let MunitSignal::Candidate { candidate, .. } = signal else { return None };
-    Some(candidate.candidate)
+    Some(candidate.candidate.unwrap_or_else(|| "the end".to_owned()))
 }
 
 #[tokio::test]
