@@ -1,9 +1,9 @@
 //! The connections of this node: what waits to be sent to each, and which room it is in.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dashmap::DashMap;
@@ -12,6 +12,7 @@ use mobz_core::room::{Close, Mode, Participant, Record};
 use mobz_core::store::Revision;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 /// The most messages that wait for one connection; past it the connection is closed as too slow.
 pub const OUTBOX_MESSAGES_MAX: usize = 2048;
@@ -196,7 +197,7 @@ impl Connection {
 /// What this node holds of one room.
 #[derive(Debug, Default)]
 struct LocalRoom {
-    connections: HashMap<ConnectionId, Arc<Connection>>,
+    connections: BTreeMap<ConnectionId, Arc<Connection>>,
     /// The latest record this node saw, and its revision.
     seen: Option<(Revision, Arc<Record>)>,
     /// Whether nothing says that it is out of date; relays are decided on it then.
@@ -245,14 +246,19 @@ impl Hub {
         self.connections.is_empty()
     }
 
-    /// Every connection.
+    /// Every connection, the oldest first.
     pub fn all(&self) -> Vec<Arc<Connection>> {
-        self.connections.iter().map(|entry| entry.value().clone()).collect()
+        let mut all: Vec<Arc<Connection>> =
+            self.connections.iter().map(|entry| entry.value().clone()).collect();
+        all.sort_unstable_by_key(|connection| connection.id);
+        all
     }
 
     /// The rooms that connections of this node have joined.
     pub fn rooms(&self) -> Vec<RoomId> {
-        self.rooms.iter().map(|entry| entry.key().clone()).collect()
+        let mut rooms: Vec<RoomId> = self.rooms.iter().map(|entry| entry.key().clone()).collect();
+        rooms.sort_unstable();
+        rooms
     }
 
     /// How many rooms that is.

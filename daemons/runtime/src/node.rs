@@ -9,11 +9,11 @@ mod perform;
 mod receive;
 mod run;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId};
 use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room};
@@ -24,6 +24,7 @@ use mobz_core::time::Timestamp;
 use parking_lot::Mutex;
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use self::media::Entering;
 use crate::clock;
@@ -89,9 +90,10 @@ pub struct Node {
     ending: AtomicUsize,
     metrics: Metrics,
     gates: Vec<tokio::sync::Mutex<()>>,
-    hasher: RandomState,
+    /// Keeps it secret which rooms share a gate.
+    salt: u128,
     /// Relays handed to other nodes, and when; their acknowledgement is awaited.
-    relayed: Mutex<HashMap<(ConnectionId, String), Instant>>,
+    relayed: Mutex<BTreeMap<(ConnectionId, String), Instant>>,
     munit_gates: Vec<tokio::sync::Mutex<()>>,
     /// Where munits acknowledge.
     replies: String,
@@ -124,7 +126,7 @@ impl Node {
             waiting: media::Waiting::default(),
             unassigning: Mutex::default(),
             steady: AtomicBool::new(false),
-            hasher: RandomState::new(),
+            salt: clock::random(),
             relayed: Mutex::default(),
             counting: Mutex::default(),
             events,
@@ -262,7 +264,9 @@ impl Node {
     }
 
     fn gate_of(&self, id: &impl Hash) -> usize {
-        usize::try_from(self.hasher.hash_one(id) >> 1).unwrap_or_default()
+        let mut hasher = DefaultHasher::new();
+        (self.salt, id).hash(&mut hasher);
+        usize::try_from(hasher.finish() >> 1).unwrap_or_default()
     }
 
     async fn decide(

@@ -336,7 +336,7 @@ fn a_lost_station_is_told_to_everyone_and_its_publisher_is_placed_again() {
         panic!("{effects:?}")
     };
     assert_eq!(publishers[0].station, None);
-    assert_eq!(unassigned(&effects), [station.clone()]);
+    assert_eq!(unassigned(&effects), *std::slice::from_ref(&station));
     let again = world.apply(Input::StationLost { station: station.clone(), retry: true });
     assert!(again.list.is_empty() && again.change.is_empty(), "once is enough");
 

@@ -3,10 +3,10 @@
 //! A munit answers a client itself; what comes back here says only that it heard, but for the offers of a
 //! `JoinAck`. A signal that nobody hears, or that is not acknowledged in time, is an `Error` to its sender.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
@@ -16,6 +16,7 @@ use mobz_core::signal::{Asker, Code, JoinAck, MunitAck, MunitMessage, MunitSigna
 use mobz_core::store::{BusEvent, Revision, Subscription};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::{Node, NodeError};
 use crate::hub::{Outbound, Seat};
@@ -34,7 +35,7 @@ const MUNIT_RETRY: Duration = Duration::from_secs(6);
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     next: AtomicU64,
-    signals: Mutex<HashMap<u64, Awaited>>,
+    signals: Mutex<BTreeMap<u64, Awaited>>,
 }
 
 #[derive(Debug)]
@@ -75,7 +76,7 @@ impl Node {
         let text = signal.to_json(re).into();
         let relayed = Relayed { user: user.clone(), to, text, ack: None, hops: 0 };
         let undelivered = if relayed.to.node == self.id {
-            self.relay_here(relayed, &mut std::collections::BTreeMap::new()).into_iter().collect()
+            self.relay_here(relayed, &mut BTreeMap::new()).into_iter().collect()
         } else {
             let node = relayed.to.node.clone();
             self.send(&node, room, Revision::default(), vec![Delivery::relay(relayed)]).await

@@ -175,8 +175,11 @@ impl Node {
         if now.since(record.heard_at(loaded.beat.as_ref())) <= BEAT_MISSING_MAX {
             return Ok(());
         }
-        tracing::warn!(%munit, stations = record.stations.len(), "a munit is lost");
-        self.metrics.munits_lost.inc();
+        let stopped = matches!(record.wanted, munit::Wanted::Stopped { .. });
+        tracing::warn!(%munit, stopped, stations = record.stations.len(), "a munit is silent");
+        if !stopped {
+            self.metrics.munits_lost.inc();
+        }
         let tell = |(station, assigned): (&StationId, &munit::Assigned)| {
             let (room, station) = (assigned.room.clone(), station.clone());
             async move { self.submit(&room, Input::StationLost { station, retry: true }).await }
@@ -185,7 +188,7 @@ impl Node {
         let told: Vec<_> = told.collect().await;
         told.into_iter().collect::<Result<Vec<_>, NodeError>>()?;
         if self.change_munit(munit, munit::Input::Lost).await?.is_ok() {
-            self.log_munit(now, "munit.lost", munit);
+            self.log_munit(now, if stopped { "munit.stopped" } else { "munit.lost" }, munit);
         }
         Ok(())
     }

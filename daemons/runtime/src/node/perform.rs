@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use mobz_core::id::{Address, NodeId, RoomId};
 use mobz_core::room::{Ack, Close, Effect, Effects, Input, Relayed};
 use mobz_core::signal::{Code, JoinAck, ServerSignal};
 use mobz_core::store::{Kept, Revision};
+use tokio::time::Instant;
 
 use super::Node;
 use super::media::Entering;

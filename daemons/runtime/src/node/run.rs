@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mobz_core::id::{NodeId, RoomId};
@@ -14,6 +14,7 @@ use mobz_core::store::{
     Asked, Change, Committed, Event, Loaded, MemberChange, ROOM_TTL, RecordChange, Revision, StoreError,
 };
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 

@@ -15,8 +15,6 @@ use super::super::measure::{Timing, lock};
 
 /// How many parts are remembered: those before have long been fetched by all.
 const PARTS_MAX: usize = 512;
-/// How much of a digest names media, in hexadecimal digits.
-const DIGEST_DIGITS: usize = 16;
 
 /// What published times are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
