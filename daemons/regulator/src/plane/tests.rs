@@ -97,9 +97,10 @@ impl World {
     fn apply(&mut self, input: Input) {
         self.now = self.now.after(Duration::from_millis(1));
         for effect in self.plane.apply(self.now, input) {
-            match effect {
-                Effect::Janus { job, command } => self.commands.push((job, command)),
-                other => self.effects.push(other),
+            if let Effect::Janus { job, command } = effect {
+                self.commands.push((job, command));
+            } else {
+                self.effects.push(effect);
             }
         }
     }
@@ -169,15 +170,13 @@ impl World {
 
     /// What clients were told since, by whom; as `name type re`.
     fn told(&mut self) -> Vec<String> {
-        let told = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| match effect {
-            Effect::Tell { whom, signal, re } => {
-                let json: serde_json::Value = serde_json::from_str(&signal.to_json(None)).unwrap();
-                let mut words = vec![whom.user.to_string(), json["type"].as_str().unwrap().to_owned()];
-                words.extend(json["code"].as_str().map(str::to_owned));
-                words.extend(re);
-                Some(words.join(" "))
-            }
-            _ => None,
+        let told = std::mem::take(&mut self.effects).into_iter().filter_map(|effect| {
+            let Effect::Tell { whom, signal, re } = effect else { return None };
+            let json: serde_json::Value = serde_json::from_str(&signal.to_json(None)).unwrap();
+            let mut words = vec![whom.user.to_string(), json["type"].as_str().unwrap().to_owned()];
+            words.extend(json["code"].as_str().map(str::to_owned));
+            words.extend(re);
+            Some(words.join(" "))
         });
         told.collect()
     }
