@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mobz_tests::{Media, Process, Redis, SOON, Signal, Stack};
+use mobz_tests::{Key, Media, Process, Redis, SOON, Signal, Stack, mobzctl};
 use serde_json::Value;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
@@ -115,6 +115,24 @@ async fn two_origin_nodes_in_turn_pass_as_one() {
     let signaling = Stack::signaling(&redis.url(), &["--origin-url", &format!("http://{front}")]).await;
     let _push = push(&signaling, &[]);
     passes(&signaling, &format!("http://{front}/hls/live/index.m3u8"), &[]).await;
+}
+
+#[tokio::test]
+async fn a_private_stream_passes_under_its_token_and_is_refused_without() {
+    let keys = Key::test().environment();
+    let mut up = mobzctl();
+    let stack = Stack::up_by(up.env("MOBZ_KEYS", &keys).arg("--private-playback"));
+    let mut command = stack.mobzctl();
+    command.env("MOBZ_KEYS", &keys).args(["hls", "push", "live"]).arg(Media::file());
+    let mut push = Process::start(command.args(["--loop", "--output", "json"]));
+    line(&mut push, |line| line["mediaSeconds"].as_f64() >= Some(SECONDS_BEFORE));
+    let log = push.log();
+    let private =
+        log.split_whitespace().find(|word| word.contains("/~")).unwrap_or_else(|| unreachable!("{log}"));
+    passes(&stack, private, &[]).await;
+
+    let without = stack.mobzctl().args(["hls", "probe", &url(&stack)]).output().unwrap();
+    assert_eq!(without.status.code(), Some(4), "{}", String::from_utf8_lossy(&without.stderr));
 }
 
 /// A TCP proxy whose connections go to each server in turn; the probe asks several things at once, and so

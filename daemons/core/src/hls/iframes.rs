@@ -25,7 +25,7 @@ impl<'a> IFramePlaylist<'a> {
 impl fmt::Display for IFramePlaylist<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (track, target) = (self.track, self.stream.target_duration);
-        writeln!(f, "#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-I-FRAMES-ONLY")?;
+        writeln!(f, "#EXTM3U\n#EXT-X-VERSION:5\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-I-FRAMES-ONLY")?;
         writeln!(f, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={}", 3 * target)?;
         writeln!(f, "#EXT-X-MEDIA-SEQUENCE:{}", track.iframe_sequence)?;
         writeln!(f, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", track.discontinuity_sequence)?;

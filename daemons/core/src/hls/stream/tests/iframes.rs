@@ -26,7 +26,7 @@ fn an_iframe_playlist_lists_the_ranges_of_independent_frames() {
     scene.send(DataKind::Part(PartFields { last: Some(false), ..last.clone() }), first).unwrap();
     scene.send(DataKind::Part(last), second).unwrap();
     let expected = format!(
-        "#EXTM3U\n#EXT-X-VERSION:8\n#EXT-X-TARGETDURATION:2\n#EXT-X-I-FRAMES-ONLY\n\
+        "#EXTM3U\n#EXT-X-VERSION:5\n#EXT-X-TARGETDURATION:2\n#EXT-X-I-FRAMES-ONLY\n\
          #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6\n#EXT-X-MEDIA-SEQUENCE:0\n\
          #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-MAP:URI=\"init-0.mp4\"\n\
          #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:21.000Z\n#EXT-X-BYTERANGE:{}@0\n#EXTINF:1.00000,\n0.m4s\n\
