@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mobz_tests::{Coturn, Media, Process, Redis, SOON, Stack, eventually};
+use mobz_tests::{Coturn, Media, Process, Redis, SOON, Stack, eventually, is_inside};
 
 /// How long one spec file may take.
 const SPEC_MAX: Duration = Duration::from_secs(400);
@@ -70,6 +70,21 @@ fn every_player_plays_and_goes_on_after_restarts() {
 fn a_browser_publishes_and_another_plays_in_sync() {
     let stack = Stack::up();
     spec("publish", &[("MOBZ_DEMO_URL", &stack.demo)]);
+}
+
+#[test]
+fn pages_meet_over_two_munits() {
+    if !is_inside("pages_meet_over_two_munits") {
+        return;
+    }
+    let stack = Stack::up_with(&["--munits", "2"]);
+    let ctl = stack.mobzctl();
+    let settings = [
+        ("MOBZ_DEMO_URL", &*stack.demo),
+        ("MOBZ_CTL", ctl.get_program().to_str().unwrap()),
+        ("MOBZ_ENDPOINT", &stack.control),
+    ];
+    spec("m2m", &settings);
 }
 
 #[test]

@@ -15,7 +15,7 @@ async function mobzctl(...args) {
   const tool = setting('MOBZ_CTL', 'the mobzctl to operate the stack with');
   const endpoint = setting('MOBZ_ENDPOINT', 'the stack’s control API');
   const { stdout } = await run(tool, ['--endpoint', endpoint, '--output', 'json', ...args]);
-  return stdout.trim() ? JSON.parse(stdout.trim().split('\n').at(-1)) : undefined;
+  return JSON.parse(stdout);
 }
 
 function open(browser, name, room, query = {}) {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { WebSocket } from 'ws';
+import { Roster } from '../src/client/roster.js';
 import { connect } from '../src/client/room.js';
 import { ScriptedServer, participant } from './server.js';
 
@@ -499,4 +500,18 @@ test('a data signal that was not acknowledged is sent again after a resume', asy
 
   assert.deepEqual(after, before);
   await sent;
+});
+
+test('who becomes a publisher, or is one no longer, is updated by the list of publishers', () => {
+  const roster = new Roster();
+  const person = (user, participantType, on) => ({ user, participantType, video: on, audio: on });
+  roster.start({ user: 'bob', owner: 'ann', version: 4, participants: [person('ann', 'publisher', true), person('bob', 'viewer', false)], publishers: [] });
+  const list = (version, publishers, change) => roster.apply({ type: 'PublishListChangeAck', version, publishers, added: [], removed: [], moved: [], ...change });
+  const accepted = list(5, [{ user: 'ann', video: true, audio: true }, { user: 'bob', video: true, audio: true }], { added: ['bob'] });
+  assert.deepEqual(accepted.map(([name]) => name), ['participantUpdated', 'publishers']);
+  assert.deepEqual(roster.participants.get('bob'), { ...person('bob', 'publisher', true), earlier: false });
+
+  const late = list(6, [{ user: 'ann', video: true, audio: true }], { removed: ['bob', 'gone'] });
+  assert.deepEqual(late.map(([name]) => name), ['participantUpdated', 'publishers']);
+  assert.equal(roster.participants.get('bob').participantType, 'viewer');
 });

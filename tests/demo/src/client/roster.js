@@ -181,7 +181,23 @@ export class Roster {
     if (JSON.stringify(publishers) === JSON.stringify(this.publishers)) return [];
     this.publishers = publishers;
     const { added = [], removed = [], moved = [] } = change;
-    return [['publishers', publishers, { added, removed, moved }]];
+    // Who became a publisher, or is one no longer, is told by the list alone.
+    const became = added.flatMap((user) => this.#turn(user, 'publisher', publishers.find((it) => it.user === user)));
+    const ceased = removed.flatMap((user) => this.#turn(user, 'viewer', { video: false, audio: false }));
+    return [...became, ...ceased, ['publishers', publishers, { added, removed, moved }]];
+  }
+
+  /**
+   * @param {string} user
+   * @param {import('../mobz.js').ParticipantType} participantType
+   * @param {{ video: boolean, audio: boolean } | undefined} flags
+   * @returns {RosterEvent[]}
+   */
+  #turn(user, participantType, flags) {
+    const known = this.participants.get(user);
+    if (!known || known.participantType === participantType) return [];
+    Object.assign(known, { participantType, video: Boolean(flags?.video), audio: Boolean(flags?.audio) });
+    return [['participantUpdated', known]];
   }
 
   /**

@@ -249,6 +249,7 @@ mod tests {
         for msn in 0..PARTS_MAX as u64 + 10 {
             clock.arrived((msn, 0), clock.began.0);
         }
-        assert_eq!((lock(&clock.state).parts.len(), clock.unmatched()), (PARTS_MAX, PARTS_MAX as u64 + 10));
+        let remembered = lock(&clock.state).parts.len();
+        assert_eq!((remembered, clock.unmatched()), (PARTS_MAX, PARTS_MAX as u64 + 10));
     }
 }
