@@ -89,21 +89,26 @@ const figures = {
 
   /** Many viewers: delay, CPU, memory. */
   async viewers() {
-    const flags = (server) => ['--viewers', VIEWERS, '--ramp', '5s', '--duration', `${SECONDS}s`, '--clock', server.clock, '--pid', server.pid];
-    const ours = await withMobz(PARTS[333], async (server) => {
-      const report = await load(server.playlist, flags(server));
-      const { tracks } = await (await fetch(`${server.control}/v1/rooms/${ROOM}/hls`)).json();
-      return { ...report, stored: tracks[0].bytesStored };
-    });
-    const theirs = await withPeer(PARTS[333], (server) => load(server.playlist, flags(server)));
-    for (const [name, { playing, delayMs, afterAckMs, server, client, stalls, errors, unmatched, parts, seconds }] of [['MobZ', ours], ['peer', theirs]]) {
+    const flags = (server) => ['--viewers', VIEWERS, '--ramp', '5s', '--duration', `${SECONDS}s`, '--clock', server.clock, '--pid', server.pid, '--http2'];
+    const tell = (name, { playing, delayMs, afterAckMs, server, client, stalls, errors, unmatched, parts, seconds }) => {
       told(`${name}: playing`, `${playing} of ${VIEWERS}, ${Math.round(parts / seconds)} parts/s`);
       told(`${name}: sent to last byte`, `p50 ${delayMs.p50.toFixed(1)} p99 ${delayMs.p99.toFixed(1)} max ${delayMs.max.toFixed(1)} ms, ${delayMs.count} parts, ${unmatched} unmatched`);
       if (afterAckMs.count) told(`${name}: acknowledged to last byte`, `p50 ${afterAckMs.p50.toFixed(1)} p99 ${afterAckMs.p99.toFixed(1)} ms`);
       told(`${name}: CPU`, `${server.cpuCores.toFixed(2)} cores, ${server.cpuMicrosPerViewerSecond.toFixed(0)} µs/s a viewer; client ${client.cpuCores.toFixed(2)} cores`);
       told(`${name}: memory`, `${(server.memoryBeforeBytes / MIB).toFixed(1)} MiB before, ${(server.memoryPeakBytes / MIB).toFixed(1)} MiB at most`);
       told(`${name}: stalls, errors`, `${stalls}, ${JSON.stringify(errors)}`);
-    }
+    };
+    const ours = await withMobz(PARTS[333], async (server) => {
+      const report = await load(server.playlist, flags(server));
+      const { tracks } = await (await fetch(`${server.control}/v1/rooms/${ROOM}/hls`)).json();
+      tell('MobZ', report);
+      return { ...report, stored: tracks[0].bytesStored };
+    });
+    const theirs = await withPeer(PARTS[333], async (server) => {
+      const report = await load(server.playlist, flags(server));
+      tell('peer', report);
+      return report;
+    });
     ratio('delay p99, MobZ to peer', ours.delayMs.p99, theirs.delayMs.p99, '≤ 0.5');
     ratio('CPU per viewer, MobZ to peer', ours.server.cpuMicrosPerViewerSecond, theirs.server.cpuMicrosPerViewerSecond, '≤ 0.5');
     const beside = (ours.server.memoryPeakBytes - ours.stored) / MIB;

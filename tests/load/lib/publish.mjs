@@ -24,6 +24,7 @@ export class Stream {
   #to;
   #clock;
   #stopped = false;
+  #failed;
   #running;
 
   /**
@@ -47,6 +48,7 @@ export class Stream {
     await this.#running;
     await this.#to.close();
     await new Promise((resolve) => this.#clock.end(resolve));
+    if (this.#failed) throw new Error('the stream broke while it was measured', { cause: this.#failed });
   }
 
   /** When frame `number` of the clip was last taken before `at`, as a camera would have. */
@@ -66,9 +68,9 @@ export class Stream {
       await new Promise((resolve) => setTimeout(resolve, this.began + (number + 1) * partMs - now()));
       const sentAt = now();
       const write = (ackedAt) =>
-        this.#clock.write(`${JSON.stringify({ digest, sentAt: rfc3339(sentAt), ...(ackedAt && { ackedAt: rfc3339(ackedAt) }) })}\n`);
+        this.#clock.writableEnded || this.#clock.write(`${JSON.stringify({ digest, sentAt: rfc3339(sentAt), ...(ackedAt && { ackedAt: rfc3339(ackedAt) }) })}\n`);
       this.#to.send(part, number, this.began + number * partMs).then(write, (error) => {
-        if (!this.#stopped) throw error;
+        if (!this.#stopped) this.#failed ??= error;
       });
     }
   }
@@ -150,6 +152,7 @@ export class ToMobz {
 export class ToPeer {
   #agent = new Agent({ keepAlive: true, noDelay: true });
   #segment;
+  #sending = Promise.resolve();
 
   /** @param {string} point the publishing point's URL */
   constructor(point) {
@@ -164,7 +167,13 @@ export class ToPeer {
     await this.#post('init-v.mp4', clip.init).answered;
   }
 
-  async send(part, number) {
+  /** One after another: a segment begins once the one before was answered, or the peer refuses it (409). */
+  send(part, number) {
+    this.#sending = this.#sending.then(() => this.#write(part, number));
+    return this.#sending;
+  }
+
+  async #write(part, number) {
     const { partsPerSegment } = this.clip;
     if (number % partsPerSegment === 0) this.#segment = this.#post(`seg-v-${number / partsPerSegment + 1}.m4s`);
     this.#segment.request.write(part);

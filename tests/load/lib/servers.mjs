@@ -39,9 +39,9 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130));
 
-/** Starts a process, its words in a file. */
+/** Starts a process, with as many open files as there may be, and its words in a file. */
 function start(program, args, log, stdout = 'ignore') {
-  const child = spawn(program, args, { stdio: ['ignore', stdout, 'pipe'] });
+  const child = spawn('bash', ['-c', 'ulimit -Sn "$(ulimit -Hn)" && exec "$0" "$@"', program, ...args], { stdio: ['ignore', stdout, 'pipe'] });
   child.stderr.pipe(createWriteStream(log));
   running.add(child);
   const ended = new Promise((resolve) => {
