@@ -21,13 +21,13 @@ async fn every_reload_of_a_minute_is_read_by_hls_parser_and_quick_m3u8() {
     push.args(["hls", "push", "live", "--renditions", "360p,180p", "--loop"]).arg(Media::file());
     let push = Process::start(&mut push);
     let base = format!("{}/hls/live", stack.origin);
-    let index = eventually("the stream is there", async || {
+    let index = eventually("both renditions are there", async || {
         let response = stack.fetch(&format!("{base}/index.m3u8")).await;
-        (response.status() == StatusCode::OK).then_some(response.text().await.ok()?)
+        let index = (response.status() == StatusCode::OK).then_some(response.text().await.ok()?)?;
+        (media_playlists(&index).len() == 2).then_some(index)
     })
     .await;
-    let tracks: Vec<&str> = index.lines().filter(|line| line.ends_with("/media.m3u8")).collect();
-    assert_eq!(tracks.len(), 2, "{index}");
+    let tracks = media_playlists(&index);
 
     let folder = tempfile::Builder::new().prefix("mobz-playlists-").tempdir().unwrap();
     keep(&folder, "index", 0, &index);
@@ -41,6 +41,11 @@ async fn every_reload_of_a_minute_is_read_by_hls_parser_and_quick_m3u8() {
     // Three parts a second, each with a reload of its own; a busy machine may put two into one.
     assert!(first > 90 && second > 90, "{first} and {second} reloads; {}", push.log());
     assert_eq!(parsed_by_hls_parser(folder.path()), first + second + 1);
+}
+
+/// The media playlists that a multivariant playlist names, in its order.
+fn media_playlists(index: &str) -> Vec<&str> {
+    index.lines().filter(|line| line.ends_with("/media.m3u8")).collect()
 }
 
 /// Reloads a media playlist for a minute as a player would, every second one as a delta update, and has
