@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 import { BLOCK, NUMBER_BITS } from './clip.mjs';
 import { sleep } from './servers.mjs';
 
 const demo = createRequire(new URL('../../demo/package.json', import.meta.url));
+const { build } = demo('esbuild');
 const { chromium } = demo('playwright-core');
 
 const FLAGS = [
@@ -13,11 +15,14 @@ const FLAGS = [
   '--disable-sync', '--autoplay-policy=no-user-gesture-required',
 ];
 
-// The settings of the demo's own player (tests/demo/src/site/player.js).
-const PAGE = `<!doctype html><video id="video" muted autoplay playsinline width="640" height="360"></video><script src="hls.js"></script><script>
-const shown = [];
-const canvas = new OffscreenCanvas(${NUMBER_BITS}, 1);
-const context = canvas.getContext('2d', { willReadFrequently: true });
+const PAGE = '<!doctype html><video id="video" muted autoplay playsinline width="640" height="360"></video><script type="module" src="page.js"></script>';
+
+// The demo's own player, with hls.js in it.
+const SCRIPT = `
+import { Player } from './src/site/player.js';
+const video = document.getElementById('video');
+globalThis.shown = [];
+const context = new OffscreenCanvas(${NUMBER_BITS}, 1).getContext('2d', { willReadFrequently: true });
 const look = () => {
   for (let bit = 0; bit < ${NUMBER_BITS}; bit += 1) context.drawImage(video, bit * ${BLOCK} + ${BLOCK} / 4, ${BLOCK} / 4, ${BLOCK} / 2, ${BLOCK} / 2, bit, 0, 1, 1);
   const { data } = context.getImageData(0, 0, ${NUMBER_BITS}, 1);
@@ -27,11 +32,8 @@ const look = () => {
   video.requestVideoFrameCallback(look);
 };
 video.requestVideoFrameCallback(look);
-const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, initialLiveManifestSize: 2 });
-hls.config.liveMaxLatencyDurationCount = 4;
-hls.loadSource(new URLSearchParams(location.search).get('url'));
-hls.attachMedia(video);
-</script>`;
+new Player(video).play(new URLSearchParams(location.search).get('url'), { started() {} });
+`;
 
 /**
  * Plays for a while and tells how long after it was taken each frame was shown, in seconds, sorted.
@@ -40,10 +42,15 @@ hls.attachMedia(video);
  * @param {{ settle: number, seconds: number }} times
  */
 export async function glassToGlass(url, stream, { settle, seconds }) {
-  const script = readFileSync(demo.resolve('hls.js/dist/hls.min.js'));
+  const contents = { contents: SCRIPT, resolveDir: fileURLToPath(new URL('../../demo', import.meta.url)) };
+  const { outputFiles } = await build({ stdin: contents, bundle: true, format: 'esm', write: false });
+  const files = {
+    '/page.js': ['text/javascript', outputFiles[0].text],
+    '/assets/hls.worker.js': ['text/javascript', readFileSync(demo.resolve('hls.js/dist/hls.worker.js'))],
+  };
   const site = createServer((request, response) => {
-    const isScript = request.url.startsWith('/hls.js');
-    response.setHeader('Content-Type', isScript ? 'text/javascript' : 'text/html').end(isScript ? script : PAGE);
+    const [type, body] = files[request.url] ?? ['text/html', PAGE];
+    response.setHeader('Content-Type', type).end(body);
   });
   await new Promise((resolve) => site.listen(0, '127.0.0.1', resolve));
   const browser = await chromium.launch({ executablePath: process.env.MOBZ_CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });

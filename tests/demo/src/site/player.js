@@ -7,8 +7,13 @@ const STALL_MS = 1_500;
 const BROKEN_MS = 20_000;
 /** Milliseconds between two looks at whether the picture moves. */
 const LOOK_MS = 250;
-/** How much faster than life the picture may run to catch up with the live edge. */
-const CATCH_UP_RATE = 1.1;
+/** How much faster than life the picture runs to catch up with where it is meant to be, for each second it is behind; and at most. */
+const CATCH_UP_PER_SECOND = 0.25;
+const CATCH_UP_MAX = 0.1;
+/** Seconds behind which are left alone. */
+const CATCH_UP_SLACK = 0.04;
+/** Seconds of media ahead that are enough to catch up where a playlist tells of no parts. */
+const CATCH_UP_BUFFER = 1;
 /** Whole segments a playlist has before it is played. */
 const SEGMENTS_MIN = 2;
 /** Seconds behind the target from which on the viewer counts as not at the live edge. */
@@ -49,6 +54,7 @@ export class Player extends Emitter {
       this.#finish = resolve;
       video.addEventListener('ended', () => resolve('ended'), until);
       video.addEventListener('playing', started, { ...until, once: true });
+      video.addEventListener('timeupdate', () => this.#catchUp(), until);
       if (Hls.isSupported()) this.#attach(url, resolve);
       else {
         video.src = url;
@@ -119,7 +125,6 @@ export class Player extends Emitter {
   #attach(url, broken) {
     const hls = new Hls({
       lowLatencyMode: true,
-      maxLiveSyncPlaybackRate: CATCH_UP_RATE,
       backBufferLength: 30,
       // With a single segment hls.js 1.7 loads the parts of that one over and over and starves.
       initialLiveManifestSize: SEGMENTS_MIN,
@@ -151,9 +156,24 @@ export class Player extends Emitter {
     hls.attachMedia(this.video);
   }
 
+  /**
+   * Runs faster than life while the picture is behind the playlist's PART-HOLD-BACK. hls.js' own catching up asks for more than
+   * a second of media ahead, which a stream of short parts never has.
+   */
+  #catchUp() {
+    const { hls, video } = this;
+    if (!hls?.latestLevelDetails?.live) return;
+    const behind = hls.latency - (hls.targetLatency ?? hls.latency);
+    const isSafe = this.buffered > (hls.latestLevelDetails.partTarget || CATCH_UP_BUFFER);
+    const isDue = this.atEdge && isSafe && behind > CATCH_UP_SLACK;
+    const rate = isDue ? 1 + Math.min(CATCH_UP_MAX, behind * CATCH_UP_PER_SECOND) : 1;
+    if (Math.abs(video.playbackRate - rate) > 0.005) video.playbackRate = rate;
+  }
+
   #detach() {
     this.hls?.destroy();
     this.hls = undefined;
+    this.video.playbackRate = 1;
     this.video.removeAttribute('src');
     this.video.load();
   }
