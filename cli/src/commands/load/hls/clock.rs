@@ -16,6 +16,10 @@ use super::super::measure::{Timing, lock};
 /// How many parts are remembered: those before have long been fetched by all.
 const PARTS_MAX: usize = 512;
 
+/// Media published longer ago than this is from an earlier time round of a looped clip; a part that takes longer to arrive
+/// stays unmatched.
+const LOOP_MIN: Duration = Duration::from_secs(10);
+
 /// What published times are of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -93,7 +97,9 @@ impl Clock {
         if let Some(digest) = line.digest {
             state.uses_digests = true;
             for part in state.parts.values_mut().filter(|part| part.digest.as_ref() == Some(&digest)) {
-                self.settle(part, published);
+                if part.published.is_none() {
+                    self.settle(part, published);
+                }
             }
             // A loop brings the same media again: the last time counts.
             state.digests.insert(digest, published);
@@ -131,7 +137,9 @@ impl Clock {
     pub(super) fn shown(&self, number: (u64, u64), media: &[u8]) {
         let digest = digest(media);
         let mut state = lock(&self.state);
-        let published = state.digests.get(&digest).copied();
+        let now = Instant::now();
+        let published =
+            state.digests.get(&digest).copied().filter(|known| self.since(known.sent, now) < LOOP_MIN);
         let part = state.parts.entry(number).or_default();
         part.digest = Some(digest);
         if let Some(published) = published {
@@ -241,6 +249,23 @@ mod tests {
         clock.arrived((3, 0), Instant::now());
         clock.shown((3, 0), &theirs);
         assert_eq!((clock.delay.all().count, clock.unmatched()), (1, 0));
+    }
+
+    #[test]
+    fn media_of_a_loop_waits_for_its_own_time_round() {
+        let clock = Clock::new(Source::Publisher);
+        let media = [&[0, 0, 0, 11][..], b"mdat", b"abc"].concat();
+        let publish = |ago: Duration| {
+            let sent = Timestamp::now() - ago;
+            line(&clock, &format!(r#"{{"digest":"{}","sentAt":"{sent}"}}"#, digest(&media)));
+        };
+        publish(LOOP_MIN * 2);
+        clock.shown((9, 0), &media);
+        clock.arrived((9, 0), Instant::now());
+        assert_eq!((clock.delay.all().count, clock.unmatched()), (0, 1));
+        publish(Duration::ZERO);
+        assert_eq!((clock.delay.all().count, clock.unmatched()), (1, 0));
+        assert!(clock.delay.all().max < 1_000.0, "{:?}", clock.delay.all());
     }
 
     #[test]
