@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::reports::{self, Own};
 use super::stream::{Segment, Stream, Track};
 use super::text::{DateTime, Micros};
 use crate::id::TrackId;
@@ -11,14 +12,15 @@ use crate::id::TrackId;
 #[derive(Clone, Copy, Debug)]
 pub struct IFramePlaylist<'a> {
     stream: &'a Stream,
+    name: &'a TrackId,
     track: &'a Track,
 }
 
 impl<'a> IFramePlaylist<'a> {
     /// The I-frame playlist of a track; `None` while no complete segment has an I-frame.
-    pub fn new(stream: &'a Stream, name: &TrackId) -> Option<Self> {
+    pub fn new(stream: &'a Stream, name: &'a TrackId) -> Option<Self> {
         let track = stream.tracks.get(name).filter(|track| track.has_iframes())?;
-        Some(Self { stream, track })
+        Some(Self { stream, name, track })
     }
 }
 
@@ -41,9 +43,9 @@ impl fmt::Display for IFramePlaylist<'_> {
             write_stills(f, segment)?;
         }
         if self.stream.has_ended(track) {
-            writeln!(f, "#EXT-X-ENDLIST")?;
+            return writeln!(f, "#EXT-X-ENDLIST");
         }
-        Ok(())
+        reports::write(f, self.stream, Own::IFrames(self.name))
     }
 }
 

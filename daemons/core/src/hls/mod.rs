@@ -6,6 +6,7 @@ pub mod fmp4;
 pub mod iframes;
 pub mod multivariant;
 pub mod playlist;
+mod reports;
 pub mod request;
 pub mod split;
 pub mod store;

@@ -16,10 +16,11 @@ pub struct MultivariantPlaylist<'a> {
 }
 
 impl<'a> MultivariantPlaylist<'a> {
-    /// The playlist; `None` while no track has media.
+    /// The playlist; `None` while no track has media, and for the first segment of a stream also while a
+    /// track that has its init has none.
     pub fn new(stream: &'a Stream) -> Option<Self> {
         stream.listed().next()?;
-        Some(Self { stream })
+        (!stream.awaits_renditions()).then_some(Self { stream })
     }
 
     fn of_type(self, wanted: MediaType) -> impl Iterator<Item = (&'a TrackId, &'a Track)> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::reports::{self, Own};
 use super::stream::{DateRange, Form, Segment, Stream, Track};
 use super::text::{DateTime, Micros, Millis};
 use crate::id::TrackId;
@@ -114,18 +115,6 @@ impl<'a> MediaPlaylist<'a> {
         writeln!(f, "#EXT-X-MEDIA-SEQUENCE:{first}")?;
         writeln!(f, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", track.discontinuity_sequence)
     }
-
-    fn reports(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, track) in self.stream.listed().filter(|(name, _)| *name != self.name) {
-            let Some((msn, part)) = track.edge() else { continue };
-            write!(f, "#EXT-X-RENDITION-REPORT:URI=\"../{name}/media.m3u8\",LAST-MSN={msn}")?;
-            match (track.form, part) {
-                (Form::Parts, part) => writeln!(f, ",LAST-PART={}", part.unwrap_or(0))?,
-                (Form::Segments | Form::Unknown, _) => writeln!(f)?,
-            }
-        }
-        Ok(())
-    }
 }
 
 impl fmt::Display for MediaPlaylist<'_> {
@@ -165,7 +154,7 @@ impl fmt::Display for MediaPlaylist<'_> {
         if let Some((msn, part)) = self.stream.hint(track) {
             writeln!(f, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{msn}.{part}.m4s\"")?;
         }
-        self.reports(f)
+        reports::write(f, self.stream, Own::Media(self.name))
     }
 }
 
@@ -267,6 +256,7 @@ mod tests {
 #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22.000Z
 #EXT-X-PART:DURATION=0.50000,URI="1.0.m4s",INDEPENDENT=YES
 #EXT-X-PRELOAD-HINT:TYPE=PART,URI="1.1.m4s"
+#EXT-X-RENDITION-REPORT:URI="../main/iframes.m3u8",LAST-MSN=0
 "#;
         assert_eq!(text(&stream(5), Extent::Full), expected);
     }

@@ -238,6 +238,16 @@ mod tests {
     }
 
     #[test]
+    fn of_parts_of_a_second_and_longer_three_may_be_asked_for_ahead() {
+        for (millis, last, beyond) in [(700, 5, 6), (999, 4, 5), (1000, 4, 5), (2500, 4, 5)] {
+            let mut stream = stream(10);
+            stream.part_target = Some(millis);
+            assert_eq!(decide(&stream, 2, Some(last)), Decision::Wait, "{millis} ms");
+            assert!(is_bad(decide(&stream, 2, Some(beyond))), "{millis} ms");
+        }
+    }
+
+    #[test]
     fn of_an_ended_stream_everything_is_there() {
         let mut ended = stream(10);
         ended.phase = crate::hls::stream::Phase::Ended(Timestamp::from_millis(1));

@@ -179,6 +179,15 @@ impl Stream {
         self.tracks.iter().filter(|(_, track)| track.has_media())
     }
 
+    /// Whether a rendition that was told of is still without media while the stream is so young that no
+    /// rendition has a complete segment. Who reads the multivariant playlist then would never hear of it.
+    pub fn awaits_renditions(&self) -> bool {
+        let is_awaited = |track: &Track| track.owner.is_some() && !track.ended && !track.has_media();
+        self.is_live()
+            && self.tracks.values().any(is_awaited)
+            && self.tracks.values().all(|track| track.segments.is_empty())
+    }
+
     /// Whether a track gets no more media: it, or the whole stream, has ended.
     pub fn has_ended(&self, track: &Track) -> bool {
         !self.is_live() || track.ended

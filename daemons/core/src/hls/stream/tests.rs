@@ -5,6 +5,8 @@ mod date_ranges;
 mod dvr;
 mod iframes;
 mod limits;
+mod renditions;
+mod silence;
 
 use std::time::Duration;
 
@@ -373,79 +375,39 @@ fn media_whose_timestamps_leap_begins_a_discontinuity() {
 }
 
 #[test]
-fn silence_is_listed_as_gaps_the_same_whoever_looks_and_whenever() {
+fn dates_and_discontinuities_are_those_the_publisher_names() {
+    let at = |seconds: u64| Some(1_700_000_000_000 + seconds * 1000);
+    let dated = |seconds| PartFields { program_date_time: at(seconds), ..PartFields::default() };
     let mut scene = Scene::begun();
-    scene.segment();
-    scene.plain(334, true);
-    let last = scene.now;
-    let silent = scene.stream.clone();
-    assert_eq!(scene.stream.due(), Some(last.after(Duration::from_secs(3))));
-    scene.wait(2_999);
-    assert!(scene.stream.tick(scene.now).is_none());
-    for _ in 0..9 {
-        scene.wait(1_001);
-        scene.tick();
+    scene.part(500, true, dated(100)).unwrap();
+    // A segment is dated by its first part.
+    scene.part(500, false, dated(777)).unwrap();
+    let broken = PartFields { discontinuity: true, ..dated(200) };
+    let ack = scene.part(500, true, broken.clone()).unwrap();
+    assert_eq!((ack.msn, ack.part), (Some(1), Some(0)));
+    let inside = PartFields { msn: Some(1), part: Some(1), ..broken };
+    assert_eq!(kind_of(scene.part(500, false, inside)), bad("discontinuity"));
+    let text = scene.playlist();
+    assert!(text.contains("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:15:00.000Z\n#EXT-X-PART:"), "{text}");
+    let second =
+        "0.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:16:40.000Z\n#EXT-X-PART:";
+    assert!(text.contains(second), "{text}");
+
+    let mut plain = Scene::begun();
+    for (seconds, discontinuity) in [(100, false), (200, true)] {
+        let fields =
+            SegmentFields { program_date_time: at(seconds), discontinuity, ..SegmentFields::default() };
+        let payload = plain.encoder.part(2_000, true);
+        plain.send(DataKind::Segment(fields), payload).unwrap();
     }
-    let gaps: Vec<u64> =
-        scene.track().segments.iter().filter(|segment| segment.gap).map(|gap| gap.msn).collect();
-    assert_eq!(gaps, [2, 3, 4, 5, 6]);
-    let late = silent.tick(scene.now).unwrap().next;
-    assert_eq!(late.tracks[&"main".parse().unwrap()].segments, scene.track().segments);
-}
-
-#[test]
-fn media_that_returns_goes_on_or_begins_a_discontinuity_by_its_timestamps() {
-    for (skipped, expected) in [(6, false), (0, true)] {
-        let mut scene = Scene::begun();
-        scene.segment();
-        scene.wait(6_000);
-        scene.encoder.decode_time += skipped * 90_000;
-        assert_eq!(scene.plain(334, true), (3, 0), "two gaps in between");
-        assert_eq!(scene.track().open.as_ref().unwrap().discontinuity, expected);
-        assert_eq!(scene.track().silent_gaps, 0);
-    }
-}
-
-#[test]
-fn a_minute_of_silence_ends_the_stream() {
-    let mut scene = Scene::begun();
-    scene.segment();
-    let last = scene.now;
-    scene.wait(59_999);
-    scene.tick();
-    assert!(scene.stream.is_live());
-    scene.wait(1);
-    scene.tick();
-    assert_eq!(scene.stream.phase, Phase::Ended(last.after(SILENCE_MAX)));
-    assert_eq!(scene.stream.due(), None);
-    assert!(scene.playlist().ends_with("#EXT-X-ENDLIST\n"));
-}
-
-#[test]
-fn several_tracks_have_numbers_of_their_own_and_report_each_other() {
-    let mut scene = Scene::begun();
-    scene
-        .send_on(
-            "sound",
-            DataKind::Init(InitFields { language: Some("en".into()), ..InitFields::default() }),
-            audio_init(),
-        )
-        .unwrap();
-    scene.segment();
-    scene.plain(334, true);
-    let sound = Encoder::default().part(334, true);
-    let ack = scene.send_on("sound", DataKind::Part(PartFields::default()), sound).unwrap();
-    assert_eq!((ack.track.as_str(), ack.msn, ack.part), ("sound", Some(0), Some(0)));
-    let playlist = scene.playlist();
+    let text = plain.playlist();
     assert!(
-        playlist.contains("#EXT-X-RENDITION-REPORT:URI=\"../sound/media.m3u8\",LAST-MSN=0,LAST-PART=0\n"),
-        "{playlist}"
+        text.contains("#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:15:00.000Z\n#EXTINF:2.00000,\n0.m4s\n"),
+        "{text}"
     );
-    let multivariant =
-        crate::hls::multivariant::MultivariantPlaylist::new(&scene.stream).unwrap().to_string();
-    let media = "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"audio\",NAME=\"sound\",LANGUAGE=\"en\",DEFAULT=YES,AUTOSELECT=YES,URI=\"sound/media.m3u8\"\n";
-    assert!(multivariant.contains(media), "{multivariant}");
-    assert!(multivariant.contains("CODECS=\"avc1.42c01f,opus\",RESOLUTION=320x240"), "{multivariant}");
+    let second =
+        "#EXT-X-DISCONTINUITY\n#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:16:40.000Z\n#EXTINF:2.00000,\n1.m4s\n";
+    assert!(text.contains(second), "{text}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ use crate::hls::request::{Decision, decide_iframes};
 
 impl Scene {
     fn iframes(&self) -> String {
-        IFramePlaylist::new(&self.stream, &"main".parse().unwrap()).unwrap().to_string()
+        let main = "main".parse().unwrap();
+        IFramePlaylist::new(&self.stream, &main).unwrap().to_string()
     }
 }
 
@@ -30,7 +31,8 @@ fn an_iframe_playlist_lists_the_ranges_of_independent_frames() {
          #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK=6\n#EXT-X-MEDIA-SEQUENCE:0\n\
          #EXT-X-DISCONTINUITY-SEQUENCE:0\n#EXT-X-MAP:URI=\"init-0.mp4\"\n\
          #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:21.000Z\n#EXT-X-BYTERANGE:{}@0\n#EXTINF:1.00000,\n0.m4s\n\
-         #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22.000Z\n#EXT-X-BYTERANGE:{}@{}\n#EXTINF:1.00000,\n0.m4s\n",
+         #EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:22.000Z\n#EXT-X-BYTERANGE:{}@{}\n#EXTINF:1.00000,\n0.m4s\n\
+         #EXT-X-RENDITION-REPORT:URI=\"../main/media.m3u8\",LAST-MSN=0,LAST-PART=1\n",
         lengths.0 - 9,
         lengths.1 - 9,
         lengths.0
