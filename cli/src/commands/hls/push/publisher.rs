@@ -1,22 +1,25 @@
 //! The publisher's connection: a bounded number of parts outstanding, resumed where it was lost, nothing
 //! acknowledged sent for nothing and nothing unacknowledged lost.
 
+mod connection;
+mod lane;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use mobz_core::hls::data::MediaType;
-use mobz_core::hls::fmp4::{MediaTrack, read_fragment, read_init};
+use mobz_core::hls::fmp4::{read_fragment, read_init};
 use mobz_core::hls::split::Piece;
 use mobz_core::id::TrackId;
-use mobz_core::room::Mode;
 use reqwest::Url;
 use serde_json::{Value, json};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
 
+use self::lane::Lane;
 use super::clock::{Clock, after, at};
 use super::encoder;
-use super::frames::{ENVELOPE_BYTES_MAX, Kind, Sent, frames};
+use super::frames::{Kind, Sent, frames};
 use super::joiner::Joiner;
 use super::report::{Acknowledged, Report};
 use super::source::Source;
@@ -24,22 +27,20 @@ use crate::args::hls::Push;
 use crate::commands::interrupted;
 use crate::endpoint::Place;
 use crate::error::{Failure, Result};
-use crate::exit::Exit;
 use crate::output::{Format, Output};
-use crate::wire::{Ending, Heard, Joining, Socket, refusal};
+use crate::wire::{Ending, Heard, Socket, refusal};
 
 /// How many data signals of each track may be sent and not acknowledged; the source waits beyond it.
 const UNACKNOWLEDGED_MAX: usize = 16;
+/// How many parts wait for the inits of all tracks, so that players hear of every rendition before there is
+/// something to play; beyond it they go out without.
+const HELD_MAX: usize = 64;
 /// How long a lost connection is tried to be made again before the push ends with exit code 6.
 const RECONNECT_FOR: Duration = Duration::from_secs(60);
-/// How long it waits between two tries.
-const RECONNECT_WAIT: Duration = Duration::from_millis(250);
 /// How long what was refused for the server's own reasons waits before it is sent again.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 /// How long the last acknowledgements are waited for at the end.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the answer to a Join is waited for.
-const JOIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often progress is shown.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 /// The largest frame where the server names none, in bytes (PROTOCOL.md §2).
@@ -80,6 +81,10 @@ struct Publisher<'a> {
     resume: String,
     frame_max: usize,
     beats: Interval,
+    /// Media that waits for the inits of all tracks: its track, kind, date and bytes.
+    held: Vec<(usize, &'static str, u64, Bytes)>,
+    /// Whether media goes out as it comes.
+    has_begun: bool,
     unacknowledged: VecDeque<Sent>,
     /// When everything outstanding is sent again, after a refusal that will pass.
     retry_at: Option<Instant>,
@@ -90,25 +95,6 @@ struct Publisher<'a> {
     next: u64,
     clock: Clock,
     report: Report,
-}
-
-/// One track on its way.
-struct Lane {
-    track: TrackId,
-    init: Option<(Value, Bytes)>,
-    /// What the init says of the media.
-    media: Vec<MediaTrack>,
-    /// Puts parts together where whole segments are sent.
-    joiner: Option<Joiner>,
-}
-
-impl Lane {
-    /// Whether a fragment has sound alone, and the track has pictures: an input whose sound is longer ends so.
-    fn is_sound_without_picture(&self, bytes: &[u8]) -> bool {
-        let is_sound = |track: &&MediaTrack| track.media_type == Some(MediaType::Audio);
-        let sound: Vec<_> = self.media.iter().filter(is_sound).cloned().collect();
-        sound.len() < self.media.len() && read_fragment(&sound, bytes).is_ok()
-    }
 }
 
 impl<'a> Publisher<'a> {
@@ -139,6 +125,8 @@ impl<'a> Publisher<'a> {
             resume: String::new(),
             frame_max: FRAME_BYTES_DEFAULT,
             beats: interval(Duration::from_secs(10)),
+            held: Vec::new(),
+            has_begun: false,
             unacknowledged: VecDeque::new(),
             retry_at: None,
             last_progress: Instant::now(),
@@ -253,7 +241,14 @@ impl<'a> Publisher<'a> {
                 }
                 self.lanes[lane].media = init.tracks;
                 self.lanes[lane].init = Some((fields.clone(), bytes.clone()));
-                Ok(self.send(lane, Kind::Init, fields, bytes).await)
+                if let Err(ending) = self.send(lane, Kind::Init, fields, bytes).await {
+                    return Ok(Err(ending));
+                }
+                Ok(if self.lanes.iter().all(|lane| lane.init.is_some()) {
+                    self.release().await
+                } else {
+                    Ok(())
+                })
             }
             Piece::Part(bytes) => {
                 let fragment = match read_fragment(&self.lanes[lane].media, &bytes) {
@@ -291,13 +286,40 @@ impl<'a> Publisher<'a> {
     }
 
     async fn flush_all(&mut self) -> std::result::Result<(), Ending> {
+        self.release().await?;
         for lane in 0..self.lanes.len() {
             self.flush(lane).await?;
         }
         Ok(())
     }
 
+    /// Sends media now, or once every track has begun.
     async fn send_media(
+        &mut self,
+        lane: usize,
+        kind: &'static str,
+        captured: u64,
+        media: Bytes,
+    ) -> std::result::Result<(), Ending> {
+        self.held.push((lane, kind, captured, media));
+        let may_go = self.has_begun || self.held.len() >= HELD_MAX;
+        if may_go { self.release().await } else { Ok(()) }
+    }
+
+    /// Sends what was held, and from now on holds nothing more.
+    async fn release(&mut self) -> std::result::Result<(), Ending> {
+        self.has_begun = true;
+        let mut held = std::mem::take(&mut self.held).into_iter();
+        while let Some((lane, kind, captured, media)) = held.next() {
+            if let Err(ending) = self.send_now(lane, kind, captured, media).await {
+                self.held.extend(held);
+                return Err(ending);
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_now(
         &mut self,
         lane: usize,
         kind: &str,
@@ -396,115 +418,6 @@ impl<'a> Publisher<'a> {
         self.report.note(self.output, &format!("the server could not take a part ({code}); trying again"));
         let wait = error["retryAfter"].as_u64().map_or(RETRY_WAIT, Duration::from_millis);
         self.retry_at = Some(Instant::now() + wait.min(RECONNECT_FOR));
-        Ok(())
-    }
-
-    /// Joins, or resumes; returns the `JoinAck`.
-    async fn join(&mut self, resume: bool) -> Result<Value> {
-        let what = format!("cannot publish to room {}", self.args.room);
-        let joining = Joining {
-            room: self.args.room.clone(),
-            mode: Mode::P2m,
-            user: Some(self.args.user.clone()),
-            name: None,
-            publish: Some(true),
-        };
-        let join = joining.signal(self.place, "join", resume.then_some(self.resume.as_str()))?;
-        self.socket.send(join).await.map_err(|ending| ending.failure(&what))?;
-        let answer = async {
-            loop {
-                match self.socket.hear().await {
-                    Heard::Signal(_, value) if value["re"] == "join" => return Ok(value),
-                    Heard::Signal(..) => {}
-                    Heard::Ended(ending) => return Err(ending.failure(&what)),
-                }
-            }
-        };
-        let Ok(answer) = timeout(JOIN_TIMEOUT, answer).await else {
-            return Err(Failure::timed_out(what, "the server did not answer the Join", "try again"));
-        };
-        let ack = answer?;
-        if ack["type"] == "Error" {
-            return Err(refusal(&what, &ack));
-        }
-        self.is_joined = true;
-        if ack["participantType"] != "publisher" {
-            return Err(Failure::refused(
-                what,
-                "somebody else publishes there",
-                "see who with `mobzctl room inspect`, or choose another room",
-            ));
-        }
-        ack["resume"].as_str().unwrap_or_default().clone_into(&mut self.resume);
-        let frame_max = ack["ingest"]["maxFrame"].as_u64().and_then(|max| usize::try_from(max).ok());
-        self.frame_max = frame_max.unwrap_or(FRAME_BYTES_DEFAULT).max(2 * ENVELOPE_BYTES_MAX);
-        let beat = ack["heartbeatInterval"].as_u64().filter(|millis| *millis > 0).unwrap_or(10_000);
-        self.beats = interval(Duration::from_millis(beat));
-        self.beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Ok(ack)
-    }
-
-    /// Comes back after a loss, and sends what was not acknowledged.
-    async fn reconnect(&mut self, ending: &Ending) -> Result<()> {
-        let what = format!("lost room {}", self.args.room);
-        if !ending.may_return() {
-            self.is_joined = false;
-            return Err(ending.failure(&what));
-        }
-        self.report.note(self.output, &format!("{}; connecting again", ending.failure("").why()));
-        self.report.show(self.output, "reconnecting")?;
-        let lost = Instant::now();
-        let deadline = lost + RECONNECT_FOR;
-        let mut resume = true;
-        loop {
-            let failure = match self.come_back(resume).await {
-                Ok(()) => {
-                    self.clock.excuse(lost.elapsed());
-                    return Ok(());
-                }
-                Err(failure) => failure,
-            };
-            match failure.exit() {
-                // The participant is gone by now: it joins anew.
-                Exit::Refused if resume => resume = false,
-                Exit::Unreachable | Exit::TimedOut | Exit::Failed if Instant::now() < deadline => {
-                    sleep(RECONNECT_WAIT).await;
-                }
-                Exit::Done
-                | Exit::Failed
-                | Exit::Usage
-                | Exit::NotFound
-                | Exit::Refused
-                | Exit::TimedOut
-                | Exit::Unreachable
-                | Exit::Interrupted => return Err(failure),
-            }
-        }
-    }
-
-    async fn come_back(&mut self, resume: bool) -> Result<()> {
-        self.is_joined = false;
-        self.socket = Socket::connect(&self.url).await?;
-        self.join(resume).await?;
-        if !resume {
-            // A new stay begins with the inits; one that is outstanding is in its place already.
-            for lane in (0..self.lanes.len()).rev() {
-                let first = self.unacknowledged.iter().find(|sent| sent.track == lane);
-                let Some((fields, media)) = self.lanes[lane].init.clone() else { continue };
-                if first.is_none_or(|sent| sent.kind != Kind::Init) {
-                    self.unacknowledged.push_front(Sent {
-                        id: String::new(),
-                        track: lane,
-                        kind: Kind::Init,
-                        fields,
-                        media,
-                        since: Instant::now(),
-                    });
-                }
-            }
-        }
-        self.send_again().await.map_err(|ending| ending.failure("cannot send what was not acknowledged"))?;
-        self.report.note(self.output, if resume { "resumed" } else { "joined anew" });
         Ok(())
     }
 }
