@@ -233,6 +233,70 @@ async fn a_silent_publishers_gap_shows_and_the_hinted_part_that_never_comes_is_4
 }
 
 #[tokio::test]
+async fn every_node_lists_a_silence_alike() {
+    let store = MemoryStore::new();
+    let here = Origin::start_on(store.clone(), &[], Settings::default()).await;
+    let there = Origin::start_on(store, &[], Settings::default()).await;
+    let init = InitFields { target_duration: Some(1.0), ..InitFields::default() };
+    here.send(DataKind::Init(init), video_init()).await.unwrap();
+    here.part(Encoder::default().part(400, true)).await;
+    let (mut one, mut other) = (String::new(), String::new());
+    for msn in 1..=2 {
+        let path = format!("main/media.m3u8?_HLS_msn={msn}");
+        (one, other) = tokio::join!(here.text(&path), there.text(&path));
+        assert_eq!(one, other);
+    }
+    assert_eq!(one.matches("#EXT-X-GAP\n").count(), 2, "{one}");
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test]
+async fn who_waits_for_three_target_durations_is_answered_503() {
+    let origin = Origin::start().await;
+    origin.send(DataKind::Init(InitFields::default()), video_init()).await.unwrap();
+    let mut encoder = Encoder::default();
+    let last = PartFields { last: Some(true), ..PartFields::default() };
+    origin.send(DataKind::Part(last), encoder.part(500, true)).await.unwrap();
+    let asked = tokio::time::Instant::now();
+    let waiting = tokio::spawn(origin.get("main/media.m3u8?_HLS_msn=2&_HLS_part=0"));
+    // Segment 1 goes on for as long as its target duration lets it: silence then lists 2 after six seconds,
+    // and what comes after its end, which has no parts, after eight.
+    for part in 0..4 {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        let kind = DataKind::Part(PartFields { last: Some(false), ..PartFields::default() });
+        origin.send(kind, encoder.part(500, part == 0)).await.unwrap();
+    }
+    let answered = waiting.await.unwrap();
+    assert_eq!(answered.status(), 503);
+    assert!(asked.elapsed() >= Duration::from_secs(6));
+    assert_eq!(answered.headers()["cache-control"], "max-age=8");
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn the_multivariant_playlist_is_there_once_every_rendition_that_was_told_of_is() {
+    let origin = Origin::start().await;
+    for track in ["high", "low"] {
+        origin.send_on(track, DataKind::Init(InitFields::default()), video_init()).await.unwrap();
+    }
+    let part = || DataKind::Part(PartFields::default());
+    let media = Encoder::default().part(500, true);
+    origin.send_on("high", part(), media.clone()).await.unwrap();
+    origin.text("high/media.m3u8?_HLS_msn=0&_HLS_part=0").await;
+    let early = origin.get("index.m3u8").await;
+    assert_eq!(
+        (early.status().as_u16(), &early.headers()["cache-control"]),
+        (404, &"max-age=2".parse().unwrap())
+    );
+    origin.send_on("low", part(), media).await.unwrap();
+    origin.text("low/media.m3u8?_HLS_msn=0&_HLS_part=0").await;
+    let text = origin.text("index.m3u8").await;
+    assert!(text.contains("\nhigh/media.m3u8\n") && text.contains("\nlow/media.m3u8\n"), "{text}");
+    origin.stop().await;
+}
+
+#[tokio::test]
 async fn who_waits_is_answered_503_at_once_when_the_daemon_ends() {
     let (origin, _) = playing(1).await;
     let waiting = tokio::spawn(origin.get("main/media.m3u8?_HLS_msn=0&_HLS_part=1"));

@@ -107,6 +107,8 @@ async fn everything_that_is_stored_expires() {
         assert!(ttl > 0, "{key} stays for ever");
         assert!(key.starts_with("mobz:{"), "{key}");
     }
+    let counters: i64 = server.ask(&["TTL", "mobz:{demo}:stream"]);
+    assert!((86_000..=86_400).contains(&counters), "a stream's counters are kept for a day: {counters} s");
     let of_the_room = keys.iter().filter(|key| key.starts_with("mobz:{demo}:")).count();
     let (others, shown) = (keys.len() - of_the_room, keys.join(" "));
     assert_eq!((of_the_room, others), (12, 16), "the test makes every kind of key: {shown}");

@@ -190,3 +190,20 @@ async fn a_publisher_that_comes_back_goes_on_at_the_next_part() {
     );
     assert!(!playlist(&stack, "").await.contains("#EXT-X-DISCONTINUITY\n"));
 }
+
+#[tokio::test]
+async fn the_limits_of_a_room_are_those_of_the_flags_and_a_refusal_names_its_own() {
+    let fragments = Media::fragments();
+    for (flag, limit, code) in [
+        ("--part-bytes-max", "1k", "too_large"),
+        ("--bitrate-max", "1k", "rate_limited"),
+        ("--window-bytes-max", "1k", "too_large"),
+    ] {
+        let stack = Stack::up_with(&[flag, limit]);
+        let mut ann = publisher(&stack, &fragments).await;
+        let refusal = ann.request_data(part(), &fragments.parts[0]).await;
+        assert_eq!(refusal["code"], code, "{flag}: {refusal}");
+        assert!(refusal["message"].as_str().unwrap().contains(&flag[2..]), "{flag}: {refusal}");
+        assert_eq!(refusal["retryAfter"].is_u64(), code == "rate_limited", "{flag}: {refusal}");
+    }
+}
