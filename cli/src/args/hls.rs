@@ -151,7 +151,9 @@ impl FromStr for Rendition {
   mobzctl hls tail https://live.example.org/hls/demo/index.m3u8 --output json
   mobzctl hls tail demo --bytes copy.mp4 --duration 10s
 
-Ends when the stream ends, and on Ctrl-C, with exit code 0.")]
+Ends when the stream ends, and on Ctrl-C, with exit code 0. Goes on when another publisher does. With
+--bytes, what goes on from something else (a discontinuity) is saved to a file of its own: copy.mp4,
+copy-2.mp4 and so on, each of which plays.")]
 pub struct Tail {
     /// A room, or the URL of a multivariant or media playlist
     #[arg(value_name = "ROOM|URL", add = ArgValueCandidates::new(complete::rooms))]
@@ -159,7 +161,7 @@ pub struct Tail {
     /// The track, where there are several; the first otherwise
     #[arg(long)]
     pub track: Option<TrackId>,
-    /// Save the media too, as one fragmented MP4
+    /// Save the media too, as fragmented MP4: one file until the first discontinuity
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub bytes: Option<PathBuf>,
     /// Stop after this long
@@ -184,7 +186,13 @@ Follows the stream as a low-latency player does, asks at the borders of every de
 compares media, and says of each server rule of draft-pantos-hls-rfc8216bis-22 that can be seen from
 outside: pass, fail (a MUST), warn (a SHOULD), n/a (the stream has nothing of the kind) or skipped
 (it could not be checked: never a pass). Measures latency beside it. Exit code 0 when no rule
-fails, 1 when one does, 3 when nothing is there, 5 or 6 when the server does not answer.")]
+fails, 1 when one does, 3 when nothing is there, 5 or 6 when the server does not answer.
+
+The table stands under headings, what a rule is about. JSON is one document: {\"url\", \"playlist\",
+\"draft\", \"conforms\", \"counts\": {\"pass\", \"fail\", \"warn\", \"notApplicable\", \"skipped\"}, \"seconds\",
+\"reloads\", \"rules\": [{\"rule\", \"group\", \"section\", \"level\": must|should, \"verdict\", \"demand\", \"seen\",
+\"checks\", \"broken\"}], \"figuresMs\": {\"edgeAge\", \"reload\", \"partInterval\", \"playlistAfterPart\",
+\"partFetch\": {\"p50\", \"p99\", \"max\", \"count\"} or null}}.")]
 pub struct Probe {
     /// The URL of a multivariant or media playlist, of any server
     #[arg(value_hint = ValueHint::Url)]

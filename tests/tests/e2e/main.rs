@@ -24,6 +24,7 @@ mod resume;
 mod roles;
 mod shutdown;
 mod stream;
+mod tail;
 mod tokens;
 mod up;
 

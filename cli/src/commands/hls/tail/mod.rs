@@ -1,5 +1,6 @@
 //! `mobzctl hls tail`.
 
+mod copy;
 mod player;
 mod show;
 
@@ -39,6 +40,9 @@ async fn follow(args: &Tail, place: &Where, output: &Output) -> Result<Exit> {
     let room = room("tail", &args.source, place).await?;
     let (mut player, mut media) = open(args, room.as_ref(), output).await?;
     output.note(&format!("tailing {}", player.url()));
+    if player.renditions().len() > 1 {
+        output.note(&format!("of {}; choose with --track", player.renditions().join(", ")));
+    }
     let mut shown = Shown::begin(args, output, room.as_ref(), &media).await?;
     loop {
         if shown.show(&player, &media).await? {

@@ -25,6 +25,8 @@ const TARGET_ASSUMED: f64 = 10.0;
 pub(super) struct Player {
     http: reqwest::Client,
     url: Url,
+    /// What the stream has, each as its multivariant playlist names it; none where there is no such playlist.
+    renditions: Vec<String>,
     target_duration: f64,
 }
 
@@ -42,7 +44,7 @@ impl Player {
                     "check the TLS roots of this machine",
                 )
             })?;
-        let mut player = Self { http, url, target_duration: TARGET_ASSUMED };
+        let mut player = Self { http, url, renditions: Vec::new(), target_duration: TARGET_ASSUMED };
         let text = player.text(player.url.clone()).await?;
         if let Some(variants) = playlist::variants(&text) {
             let chosen = match track {
@@ -58,6 +60,7 @@ impl Player {
                 )
             })?;
             player.url = player.resolve(uri)?;
+            player.renditions = variants;
         }
         Ok(player)
     }
@@ -65,6 +68,16 @@ impl Player {
     /// The media playlist's URL.
     pub(super) fn url(&self) -> &Url {
         &self.url
+    }
+
+    /// What the stream has, as its multivariant playlist names it.
+    pub(super) fn renditions(&self) -> &[String] {
+        &self.renditions
+    }
+
+    /// The track, where its playlist lies as PROTOCOL.md §6 has it: `<track>/media.m3u8`.
+    pub(super) fn track(&self) -> Option<&str> {
+        self.url.path_segments()?.rev().nth(1)
     }
 
     /// The playlist now, or, with `next` (a segment and its part), once that is there.

@@ -3,19 +3,19 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use mobz_core::id::RoomId;
 use serde::Serialize;
 use serde_json::Value;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, timeout};
 
 use super::super::playlist::{self, Media, Part, Resource, span};
+use super::copy::Copy;
 use super::player::Player;
 use crate::args::hls::Tail;
 use crate::endpoint::Endpoint;
-use crate::error::{Failure, Result, os};
+use crate::error::Result;
 use crate::output::{Output, size};
 
 /// How long the control API is waited for to say when a part was stored.
@@ -33,6 +33,8 @@ struct Line {
     size: Option<u64>,
     independent: Option<bool>,
     gap: bool,
+    /// Whether its media does not go on from what was before it.
+    discontinuity: bool,
     uri: String,
     /// From the capture of its last frame, by the playlist's program date time.
     capture_ms: Option<i64>,
@@ -52,8 +54,18 @@ pub(super) struct Shown<'a> {
     /// How many bytes of the segment under way were seen; `None` when not all of it was.
     segment_bytes: Option<u64>,
     count: u64,
-    file: Option<File>,
-    map: Option<Resource>,
+    copy: Option<Copy<'a>>,
+}
+
+/// Where in a stream a piece of media belongs.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    msn: u64,
+    /// How many discontinuities there were up to it.
+    timeline: u64,
+    /// Whether its segment begins with one.
+    discontinuity: bool,
+    map: Option<&'a Resource>,
 }
 
 impl<'a> Shown<'a> {
@@ -64,9 +76,9 @@ impl<'a> Shown<'a> {
         room: Option<&'a (Endpoint, RoomId)>,
         media: &Media,
     ) -> Result<Self> {
-        let file = match &args.bytes {
+        let copy = match &args.bytes {
             None => None,
-            Some(path) => Some(File::create(path).await.map_err(|error| unwritable(args, &error))?),
+            Some(path) => Some(Copy::create(path).await?),
         };
         let low_latency =
             !media.open.is_empty() || media.segments.iter().any(|segment| !segment.parts.is_empty());
@@ -84,8 +96,7 @@ impl<'a> Shown<'a> {
             low_latency,
             segment_bytes: (next.1 == 0).then_some(0),
             count: 0,
-            file,
-            map: None,
+            copy,
         })
     }
 
@@ -98,29 +109,34 @@ impl<'a> Shown<'a> {
             self.next = (first, 0);
         }
         let new_from = self.next.0;
-        for segment in media.segments.iter().filter(|segment| segment.msn >= new_from) {
+        let mut timeline = media.discontinuity_sequence;
+        for segment in &media.segments {
+            timeline += u64::from(segment.discontinuity);
+            if segment.msn < new_from {
+                continue;
+            }
+            let (msn, discontinuity, map) = (segment.msn, segment.discontinuity, segment.map.as_ref());
+            let place = Place { msn, timeline, discontinuity, map };
             let mut begins = segment.time;
             for (index, part) in (0..).zip(&segment.parts) {
                 let ends = begins.and_then(|time| time.checked_add(span(part.duration)).ok());
-                if index >= self.next.1
-                    && self.part(player, segment.msn, index, part, ends, segment.map.as_ref()).await?
-                {
+                if index >= self.next.1 && self.part(player, place, index, part, ends).await? {
                     return Ok(true);
                 }
                 begins = ends;
             }
             self.low_latency |= !segment.parts.is_empty();
-            if self.segment(player, segment).await? {
+            if self.segment(player, place, segment).await? {
                 return Ok(true);
             }
         }
+        let (msn, discontinuity, map) = (media.open_msn, media.open_discontinuity, media.map.as_ref());
+        let place = Place { msn, timeline: timeline + u64::from(discontinuity), discontinuity, map };
         let mut begins = media.open_time;
         for (index, part) in (0..).zip(&media.open) {
             self.low_latency = true;
             let ends = begins.and_then(|time| time.checked_add(span(part.duration)).ok());
-            if index >= self.next.1
-                && self.part(player, media.open_msn, index, part, ends, media.map.as_ref()).await?
-            {
+            if index >= self.next.1 && self.part(player, place, index, part, ends).await? {
                 return Ok(true);
             }
             begins = ends;
@@ -131,21 +147,21 @@ impl<'a> Shown<'a> {
     async fn part(
         &mut self,
         player: &Player,
-        msn: u64,
+        place: Place<'_>,
         index: u64,
         part: &Part,
         ends: Option<Timestamp>,
-        map: Option<&Resource>,
     ) -> Result<bool> {
+        let msn = place.msn;
         let seen = Timestamp::now();
         let (fetched, stored) = tokio::join!(
             async { if part.gap { Ok(None) } else { player.fetch(&part.resource).await.map(Some) } },
-            self.stored(msn, index),
+            self.stored(player, msn, index),
         );
         let fetched = fetched?;
         let size = fetched.as_ref().map(|fetched| fetched.len() as u64);
         if let Some(fetched) = &fetched {
-            self.save(player, map, fetched).await?;
+            self.save(player, place, fetched).await?;
         }
         self.next = (msn, index + 1);
         self.segment_bytes = self.segment_bytes.zip(size).map(|(sum, size)| sum + size);
@@ -158,6 +174,7 @@ impl<'a> Shown<'a> {
             size,
             independent: Some(part.independent),
             gap: part.gap,
+            discontinuity: place.discontinuity && index == 0,
             uri: part.resource.uri.clone(),
             capture_ms: since(seen, ends),
             store_ms: since(seen, stored),
@@ -167,7 +184,12 @@ impl<'a> Shown<'a> {
         Ok(self.args.parts.is_some_and(|most| self.count >= most))
     }
 
-    async fn segment(&mut self, player: &Player, segment: &playlist::Segment) -> Result<bool> {
+    async fn segment(
+        &mut self,
+        player: &Player,
+        place: Place<'_>,
+        segment: &playlist::Segment,
+    ) -> Result<bool> {
         let seen = Timestamp::now();
         let whole = self.next == (segment.msn, segment.parts.len() as u64) && !segment.parts.is_empty();
         let begun = self.next.0 == segment.msn && self.next.1 > 0;
@@ -177,7 +199,7 @@ impl<'a> Shown<'a> {
             let fetched = player.fetch(&segment.resource).await?;
             size = Some(fetched.len() as u64);
             if !begun {
-                self.save(player, segment.map.as_ref(), &fetched).await?;
+                self.save(player, place, &fetched).await?;
             }
         }
         self.next = (segment.msn + 1, 0);
@@ -192,6 +214,7 @@ impl<'a> Shown<'a> {
             size,
             independent: None,
             gap: segment.gap,
+            discontinuity: segment.discontinuity,
             uri: segment.resource.uri.clone(),
             capture_ms: since(seen, ends),
             store_ms: None,
@@ -205,40 +228,38 @@ impl<'a> Shown<'a> {
     }
 
     /// When a part was stored, as long as it is the newest there is.
-    async fn stored(&self, msn: u64, part: u64) -> Option<Timestamp> {
+    async fn stored(&self, player: &Player, msn: u64, part: u64) -> Option<Timestamp> {
         let (endpoint, room) = self.room?;
         let asked = Instant::now();
         let answer = timeout(STORED_TIMEOUT, endpoint.hls(room)).await.ok()?.ok()?;
         // The age was taken about halfway between question and answer.
         let answered = jiff::SignedDuration::try_from(asked.elapsed() / 2).ok()?;
-        let is_it = |track: &&Value| track["msn"] == msn && track["part"] == part;
-        let age = answer["tracks"].as_array()?.iter().find(is_it)?["lastPartAgeMs"].as_u64()?;
-        let age = jiff::SignedDuration::from_millis(i64::try_from(age).ok()?);
+        let age = jiff::SignedDuration::from_millis(age(&answer, player.track()?, msn, part)?);
         Timestamp::now().checked_sub(answered).ok()?.checked_sub(age).ok()
     }
 
-    /// Adds media to the file, its initialization section first where that is new.
-    async fn save(&mut self, player: &Player, map: Option<&Resource>, bytes: &[u8]) -> Result<()> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        if self.map.as_ref() != map
-            && let Some(map) = map
-        {
-            let init = player.fetch(map).await?;
-            file.write_all(&init).await.map_err(|error| unwritable(self.args, &error))?;
-            self.map = Some(map.clone());
+    /// Adds media to the file.
+    async fn save(&mut self, player: &Player, place: Place<'_>, bytes: &[u8]) -> Result<()> {
+        let Some(copy) = &mut self.copy else { return Ok(()) };
+        if copy.is_new(place.timeline, place.map) {
+            let init = match place.map {
+                Some(map) => player.fetch(map).await?,
+                None => Bytes::new(),
+            };
+            if let Some(path) = copy.begin(place.timeline, place.map, &init).await? {
+                self.output
+                    .note(&format!("the stream goes on from something else: now in {}", path.display()));
+            }
         }
-        file.write_all(bytes).await.map_err(|error| unwritable(self.args, &error))?;
-        file.flush().await.map_err(|error| unwritable(self.args, &error))
+        copy.add(bytes).await
     }
 }
 
-fn unwritable(args: &Tail, error: &std::io::Error) -> Failure {
-    let path = args.bytes.as_deref().unwrap_or_else(|| "the file".as_ref());
-    Failure::failed(
-        format!("cannot write {}", path.display()),
-        os(error),
-        "choose another place with --bytes",
-    )
+/// How long ago a track's newest part was stored, in milliseconds, if it is this one.
+fn age(answer: &Value, track: &str, msn: u64, part: u64) -> Option<i64> {
+    let is_it = |of: &&Value| of["track"] == track && of["msn"] == msn && of["part"] == part;
+    let age = answer["tracks"].as_array()?.iter().find(is_it)?["lastPartAgeMs"].as_u64()?;
+    i64::try_from(age).ok()
 }
 
 fn since(seen: Timestamp, before: Option<Timestamp>) -> Option<i64> {
@@ -255,6 +276,9 @@ fn words(output: &Output, line: &Line) -> String {
     if line.gap {
         text.push_str("  gap");
     }
+    if line.discontinuity {
+        text.push_str("  discontinuity");
+    }
     if line.independent == Some(true) {
         text.push_str("  independent");
     }
@@ -265,4 +289,20 @@ fn words(output: &Output, line: &Line) -> String {
         let _ = write!(text, "  store {millis:+} ms");
     }
     if line.kind == "segment" { output.bold(&text) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_age_of_a_part_is_that_of_its_own_track() {
+        let track = |name: &str, age: u64| json!({"track": name, "msn": 3, "part": 1, "lastPartAgeMs": age});
+        let answer = json!({"tracks": [track("180p", 900), track("90p", 20)]});
+        assert_eq!(age(&answer, "90p", 3, 1), Some(20));
+        assert_eq!(age(&answer, "90p", 3, 2), None, "it is not the newest any more");
+        assert_eq!(age(&answer, "main", 3, 1), None);
+    }
 }
