@@ -65,6 +65,7 @@ fn every_rule_finds_the_mistake_that_was_seeded_for_it() {
     clean.done();
     let report = clean.json();
     assert_eq!(with(&report, "fail"), [""; 0], "a server without fault");
+    assert!(report["rules"].as_array().unwrap().iter().all(|ruling| ruling["group"].is_string()), "{report}");
     // A gap, an end and a stall are what a stream without fault need not have.
     let skipped = with(&report, "skipped");
     assert!(skipped.len() == 1 && skipped[0].contains("block-limit"), "{skipped:?}");
@@ -154,6 +155,11 @@ fn a_server_that_fails_is_told_in_three_parts_and_the_report_is_still_there() {
     assert!(ran.err.contains("1 of") && ran.err.contains("hold-back"), "{}", ran.err);
     let line = ran.out.lines().find(|line| line.starts_with("fail ")).unwrap();
     assert!(line.contains("hold-back") && line.contains("4.4.3.8") && line.contains("2 s"), "{line}");
+    let headings = ["THE MULTIVARIANT PLAYLIST  ", "SERVER CONTROL  ", "BLOCKING RELOADS  ", "HTTP  "];
+    let places: Vec<_> = headings.iter().filter_map(|heading| ran.out.find(heading)).collect();
+    assert!(places.len() == headings.len() && places.is_sorted(), "{}", ran.out);
+    let heading = ran.out.lines().find(|line| line.starts_with("SERVER CONTROL")).unwrap();
+    assert!(heading.ends_with("1 fail"), "{heading}");
 }
 
 #[test]

@@ -254,8 +254,14 @@ impl Moment<'_> {
             _ => (last_msn, format!(",LAST-PART={last_part}")),
         };
         lines.push(format!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={last_msn}{last_part}"));
-        if self.fault == "report-i-frames" {
-            lines.push(format!("#EXT-X-RENDITION-REPORT:URI=\"i-frames.m3u8\",LAST-MSN={}", msn - 1));
+        let i_frames = ["i-frames.m3u8".to_owned(), format!("../{other}/i-frames.m3u8")];
+        let reported = match self.fault {
+            "report-i-frames-there" => 0,
+            "report-i-frames" => 1,
+            _ => 2,
+        };
+        for uri in &i_frames[..reported] {
+            lines.push(format!("#EXT-X-RENDITION-REPORT:URI=\"{uri}\",LAST-MSN={}", msn - 1));
         }
     }
 

@@ -11,7 +11,7 @@ use super::session::Session;
 const FOREIGN: [&str; 4] = ["FRAME-RATE", "AUDIO", "SUBTITLES", "CLOSED-CAPTIONS"];
 /// How many I-frames are fetched of each playlist.
 const FRAMES: usize = 3;
-const RULES: [&Rule; 8] = [
+const RULES: [&Rule; 9] = [
     &rules::I_FRAME_TAG,
     &rules::I_FRAMES_ONLY,
     &rules::I_FRAMES_PARTS,
@@ -20,6 +20,7 @@ const RULES: [&Rule; 8] = [
     &rules::I_FRAMES_BLOCK,
     &rules::RANGE_LENGTH,
     &rules::REPORT_I_FRAMES,
+    &rules::REPORT_I_FRAMES_THERE,
 ];
 
 /// Looks at every I-frame stream.
@@ -170,6 +171,7 @@ async fn blocking(session: &mut Session, url: &Url, media: &Media) {
 
 fn reports(session: &mut Session, urls: &[Url]) {
     if session.now.ended {
+        session.judge.absent(&rules::REPORT_I_FRAMES_THERE, "the stream has ended");
         return session.judge.absent(&rules::REPORT_I_FRAMES, "the stream has ended");
     }
     let reported = |url: &&Url| {
@@ -181,5 +183,6 @@ fn reports(session: &mut Session, urls: &[Url]) {
     };
     let count = urls.iter().filter(reported).count();
     let seen = format!("{count} of {} I-frame playlists", urls.len());
+    session.judge.check(&rules::REPORT_I_FRAMES_THERE, count > 0, seen.clone());
     session.judge.check(&rules::REPORT_I_FRAMES, count == 0 || count == urls.len(), seen);
 }

@@ -40,6 +40,8 @@ impl Verdict {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Ruling {
     pub rule: &'static str,
+    /// What it is about.
+    pub group: &'static str,
     pub section: &'static str,
     pub level: Level,
     pub verdict: Verdict,
@@ -124,6 +126,7 @@ impl Judge {
         };
         Ruling {
             rule: rule.name,
+            group: rule.group,
             section: rule.section,
             level: rule.level,
             verdict,

@@ -1,6 +1,6 @@
 //! The report: a table for people, a document for scripts, a verdict.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
 
@@ -41,17 +41,37 @@ struct Counts {
     skipped: usize,
 }
 
+impl Counts {
+    fn of(rules: &[Ruling]) -> Self {
+        let count = |verdict| rules.iter().filter(|ruling| ruling.verdict == verdict).count();
+        Self {
+            pass: count(Verdict::Pass),
+            fail: count(Verdict::Fail),
+            warn: count(Verdict::Warn),
+            not_applicable: count(Verdict::NotApplicable),
+            skipped: count(Verdict::Skipped),
+        }
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = ["pass", "fail", "warn", "not applicable", "skipped"];
+        let counts = [self.pass, self.fail, self.warn, self.not_applicable, self.skipped];
+        let told: Vec<_> = counts
+            .iter()
+            .zip(words)
+            .filter(|(count, _)| **count > 0)
+            .map(|(count, word)| format!("{count} {word}"))
+            .collect();
+        f.write_str(&told.join(", "))
+    }
+}
+
 /// Prints the report; a failure when a rule of weight is broken.
 pub(super) fn print(session: &Session, url: &str, seconds: f64, output: &Output) -> Result<Exit> {
     let rules = session.judge.rulings();
-    let count = |verdict| rules.iter().filter(|ruling| ruling.verdict == verdict).count();
-    let counts = Counts {
-        pass: count(Verdict::Pass),
-        fail: count(Verdict::Fail),
-        warn: count(Verdict::Warn),
-        not_applicable: count(Verdict::NotApplicable),
-        skipped: count(Verdict::Skipped),
-    };
+    let counts = Counts::of(&rules);
     let broken: Vec<&str> =
         rules.iter().filter(|ruling| ruling.verdict == Verdict::Fail).map(|ruling| ruling.rule).collect();
     let failure = (!broken.is_empty()).then(|| {
@@ -79,24 +99,22 @@ pub(super) fn print(session: &Session, url: &str, seconds: f64, output: &Output)
 fn table(output: &Output, report: &Report) -> String {
     let name_width = ALL.iter().map(|rule| rule.name.len()).max().unwrap_or(0);
     let section_width = ALL.iter().map(|rule| rule.section.len()).max().unwrap_or(0);
-    let mut text = format!(
-        "{}\n",
-        output
-            .bold(&format!("{:<7}  {:<name_width$}  {:<section_width$}  SEEN", "VERDICT", "RULE", "SECTION"))
-    );
-    for ruling in &report.rules {
-        let word = format!("{:<7}", ruling.verdict.word());
-        let (word, seen) = match ruling.verdict {
-            Verdict::Pass => (output.good(&word), ruling.seen.clone()),
-            Verdict::Fail => (output.bad(&word), explained(ruling)),
-            Verdict::Warn => (output.warn(&word), explained(ruling)),
-            Verdict::NotApplicable | Verdict::Skipped => (output.dim(&word), output.dim(&ruling.seen)),
-        };
-        let _ = writeln!(
-            text,
-            "{word}  {:<name_width$}  {:<section_width$}  {seen}",
-            ruling.rule, ruling.section
-        );
+    let mut text = String::new();
+    for group in report.rules.chunk_by(|one, next| one.group == next.group) {
+        let heading = group.first().map_or("", |ruling| ruling.group).to_uppercase();
+        let _ = writeln!(text, "{}  {}", output.bold(&heading), output.dim(&Counts::of(group).to_string()));
+        for ruling in group {
+            let word = format!("{:<7}", ruling.verdict.word());
+            let (word, seen) = match ruling.verdict {
+                Verdict::Pass => (output.good(&word), ruling.seen.clone()),
+                Verdict::Fail => (output.bad(&word), explained(ruling)),
+                Verdict::Warn => (output.warn(&word), explained(ruling)),
+                Verdict::NotApplicable | Verdict::Skipped => (output.dim(&word), output.dim(&ruling.seen)),
+            };
+            let (rule, section) = (ruling.rule, ruling.section);
+            let _ = writeln!(text, "{word}  {rule:<name_width$}  {section:<section_width$}  {seen}");
+        }
+        text.push('\n');
     }
     let figures = [
         ("from capture to the playlist", report.figures_ms.edge_age),
@@ -107,24 +125,16 @@ fn table(output: &Output, report: &Report) -> String {
     ];
     let _ = writeln!(
         text,
-        "\n{}",
+        "{}",
         output.bold("MEASURED, IN MS                       P50       P99       MAX    TIMES")
     );
     for (name, summary) in figures {
         let _ = writeln!(text, "{name:<33}{}", summary.map_or_else(|| "        -".to_owned(), row));
     }
-    let counts = &report.counts;
     let _ = write!(
         text,
-        "\n{}: {} pass, {} fail, {} warn, {} not applicable, {} skipped; {} reloads in {} s; sections of {DRAFT}",
-        report.playlist,
-        counts.pass,
-        counts.fail,
-        counts.warn,
-        counts.not_applicable,
-        counts.skipped,
-        report.reloads,
-        report.seconds
+        "\n{}: {}; {} reloads in {} s; sections of {DRAFT}",
+        report.playlist, report.counts, report.reloads, report.seconds
     );
     text
 }
