@@ -1,21 +1,4 @@
-/** What the publish page says when it cannot publish, and when publishing has ended. */
-
-/**
- * @param {'denied' | 'missing' | 'busy' | 'insecure'} kind
- * @returns {[title: string, text: string]}
- */
-export function noCamera(kind) {
-  switch (kind) {
-    case 'denied':
-      return ['The camera is not allowed', 'Allow it beside the address, then ask again. Or publish a test picture.'];
-    case 'missing':
-      return ['No camera found', 'Plug one in and ask again, or publish a test picture.'];
-    case 'insecure':
-      return ['The browser keeps the camera closed', 'It opens cameras only for HTTPS and for this machine itself.'];
-    default:
-      return ['The camera does not start', 'Another program may be using it. Close that and ask again.'];
-  }
-}
+/** What the publish page says when publishing has ended. */
 
 /**
  * Why it ended, as a sentence; undefined when the user ended it.

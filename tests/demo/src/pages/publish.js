@@ -1,10 +1,10 @@
 /** Publishes camera and microphone live to a p2m room. */
 import { Broadcast, connect } from '../mobz.js';
-import { config, query, ROOM, roomName, userId } from '../site/config.js';
-import { copies, setIcon, the, toast } from '../site/dom.js';
+import { config, query, roomOfAddress, userId } from '../site/config.js';
+import { Devices } from '../site/devices.js';
+import { copies, the, toast } from '../site/dom.js';
 import { bitrate } from '../site/figures.js';
-import { openCamera, openMedia, testPicture, testSound } from '../site/media.js';
-import { ended, noCamera } from './publish-words.js';
+import { ended } from './publish-words.js';
 
 /** Milliseconds between two readings of the figures. */
 const FIGURES_MS = 500;
@@ -13,12 +13,8 @@ const RATE_MS = 2_000;
 
 const room = roomOfAddress();
 const link = watchLink();
-/** @type {Record<'audio' | 'video', MediaStreamTrack | null>} */
-const tracks = { audio: null, video: null };
-let testing = false;
+const devices = new Devices({ taken, changed, purpose: 'stream' });
 let supported = false;
-/** Wakes the test sound. @type {() => void} */
-let wake = () => {};
 /** @type {import('../mobz.js').Room | undefined} */
 let joined;
 /** @type {import('../mobz.js').Broadcast | undefined} */
@@ -46,11 +42,6 @@ the('watch').href = link;
 document.title = `${room} · go live on MobZ`;
 for (const id of ['copy-link', 'copy-link-panel']) copies(the(id), () => link, 'Link copied: send it to who should watch');
 the('link').addEventListener('focus', () => the('link').select());
-the('use-test').addEventListener('click', useTest);
-the('camera-again').addEventListener('click', useCamera);
-for (const toggle of document.querySelectorAll('[data-toggle]')) {
-  toggle.addEventListener('click', () => flip(/** @type {any} */ (toggle).dataset.toggle));
-}
 the('publish').addEventListener('submit', (/** @type {Event} */ event) => {
   event.preventDefault();
   if (broadcast) stop();
@@ -62,17 +53,8 @@ setInterval(showFigures, FIGURES_MS);
 
 supported = await Broadcast.supported();
 if (!supported) the('hint').textContent = 'This browser cannot encode live video for this. Chrome, Edge and Chromium can.';
-await (query.has('test') ? useTest() : useCamera());
+await (query.has('test') ? devices.useTest() : devices.useCamera());
 if (query.has('live') && supported) start();
-
-function roomOfAddress() {
-  const asked = query.get('room');
-  if (asked && ROOM.test(asked)) return asked;
-  const made = roomName();
-  query.set('room', made);
-  history.replaceState(null, '', `?${query}`);
-  return made;
-}
 
 function watchLink() {
   const url = new URL('p2m.html', location.href);
@@ -82,108 +64,30 @@ function watchLink() {
   return url.href;
 }
 
-async function useCamera() {
-  cover('Asking for your camera…', 'Allow it in the browser, if it asks.', false);
-  try {
-    const stream = await openMedia();
-    testing = false;
-    take('audio', stream.getAudioTracks()[0] ?? null);
-    take('video', stream.getVideoTracks()[0] ?? null);
-    if (!tracks.video) cover(...noCamera('missing'), true);
-  } catch (problem) {
-    cover(...noCamera(/** @type {any} */ (problem).kind), true);
-  }
-  showSelf();
-}
-
-function useTest() {
-  testing = true;
-  const sound = testSound();
-  ({ wake } = sound);
-  wake();
-  take('video', testPicture());
-  take('audio', sound.track);
-  showSelf();
-}
-
-/**
- * @param {string} title
- * @param {string} text
- * @param {boolean} offer whether the ways out are offered
- */
-function cover(title, text, offer) {
-  the('preview-title').textContent = title;
-  the('preview-text').textContent = text;
-  the('camera-again').hidden = !offer;
-  the('use-test').hidden = !offer;
-}
-
 /**
  * @param {'audio' | 'video'} kind
  * @param {MediaStreamTrack | null} track
  */
-function take(kind, track) {
-  if (tracks[kind] !== track) tracks[kind]?.stop();
-  tracks[kind] = track;
-  if (broadcast?.publishes(kind)) broadcast.setTrack(kind, track);
-  track?.addEventListener('ended', () => {
-    if (tracks[kind] !== track) return;
-    toast(kind === 'video' ? 'The camera was taken away' : 'The microphone was taken away');
-    take(kind, null);
-    showSelf();
-    tellFlags();
-  });
+function taken(kind, track) {
+  if (!broadcast) return;
+  if (broadcast.publishes(kind)) broadcast.setTrack(kind, track);
+  else if (track) toast(`Stop and go live again to publish the ${kind === 'video' ? 'picture' : 'sound'} too`);
 }
 
-/** @param {'audio' | 'video'} kind */
-async function flip(kind) {
-  const track = tracks[kind];
-  if (kind === 'audio') {
-    if (!track) return toast('There is no microphone to turn on');
-    track.enabled = !track.enabled;
-  } else if (track) {
-    // Ended, not only black, so that the camera's light goes out.
-    take('video', null);
-    cover('Camera off', broadcast ? 'Watchers see a black picture.' : 'Only sound will be published.', false);
-  } else {
-    const camera = testing ? testPicture() : await openCamera().catch(() => undefined);
-    if (!camera) return toast('The camera cannot be opened: allow it for this page');
-    if (broadcast && !broadcast.publishes('video')) toast('Stop and go live again to publish the picture too');
-    take('video', camera);
-  }
-  showSelf();
+function changed() {
   tellFlags();
-}
-
-function flags() {
-  return { video: Boolean(tracks.video), audio: Boolean(tracks.audio?.enabled) };
+  showGo();
 }
 
 function tellFlags() {
   // The media itself says the same.
-  joined?.updateVideo(flags()).catch(() => {});
-}
-
-function showSelf() {
-  const { video, audio } = flags();
-  the('preview').srcObject = tracks.video ? new MediaStream([tracks.video]) : null;
-  the('preview').classList.toggle('mirrored', !testing);
-  the('preview-cover').hidden = video;
-  for (const toggle of document.querySelectorAll('[data-toggle]')) {
-    const isAudio = /** @type {HTMLElement} */ (toggle).dataset.toggle === 'audio';
-    const on = isAudio ? audio : video;
-    setIcon(toggle, (isAudio ? 'mic' : 'camera') + (on ? '' : '-off'));
-    toggle.setAttribute('aria-pressed', String(!on));
-    const [off, again] = isAudio ? ['Mute the microphone', 'Turn the microphone on'] : ['Turn the camera off', 'Turn the camera on'];
-    toggle.setAttribute('aria-label', on ? off : again);
-  }
-  showGo();
+  joined?.updateVideo(devices.flags).catch(() => {});
 }
 
 function showGo() {
   const view = document.body.dataset.view;
   const go = the('go');
-  go.disabled = view === 'joining' || view === 'stopping' || (view === 'ready' && (!supported || (!tracks.video && !tracks.audio)));
+  go.disabled = view === 'joining' || view === 'stopping' || (view === 'ready' && (!supported || devices.list.length === 0));
   go.classList.toggle('primary', view !== 'live');
   go.classList.toggle('stop', view === 'live');
   the('go-text').textContent = view === 'live' ? 'Stop' : view === 'joining' ? 'Going live…' : view === 'stopping' ? 'Ending…' : 'Go live';
@@ -199,7 +103,7 @@ function view(name) {
 
 async function start() {
   view('joining');
-  wake();
+  devices.wake();
   the('hint').textContent = '';
   let made;
   try {
@@ -212,8 +116,7 @@ async function start() {
       token: query.get('token') ?? undefined,
       user: { id: userId(`${room}-publisher`), name: query.get('name') ?? undefined },
     });
-    const sent = [tracks.video, tracks.audio].filter((it) => it !== null);
-    made = new Broadcast(joined, { tracks: sent });
+    made = new Broadcast(joined, { tracks: devices.list });
   } catch (error) {
     joined?.leave();
     finish(/** @type {any} */ (error));
@@ -281,7 +184,7 @@ function showFigures() {
   const put = (/** @type {string} */ id, /** @type {string | undefined} */ text) => (the(id).textContent = text ?? '–');
   const { video } = stats ?? {};
   put('bitrate', stats && bitrate(stats.bitrate));
-  put('bitrate-more', video?.bitrate ? `${bitrate(video.bitrate)} of video asked` : '');
+  put('bitrate-more', video?.bitrate ? `${bitrate(video.bitrate)} asked` : '');
   put('ack', stats?.ackLatency === undefined ? undefined : `${Math.max(1, Math.round(stats.ackLatency))} ms`);
   put('picture', video?.width ? `${video.width}×${video.height}` : undefined);
   put('picture-more', video?.width ? [frameRate(video.frames), video.codec.split('.')[0], video.skippedFrames ? `${video.skippedFrames} left out` : ''].filter(Boolean).join(' · ') : '');

@@ -1,7 +1,7 @@
 /** One's camera and microphone on a page with a preview: opening, turning on and off, and what is said of it. */
 import { noCamera } from './camera-words.js';
 import { setIcon, the, toast } from './dom.js';
-import { openCamera, openMedia, testPicture } from './media.js';
+import { openCamera, openMedia, testPicture, testSound } from './media.js';
 
 /** @typedef {'audio' | 'video'} Kind */
 
@@ -14,6 +14,10 @@ export class Devices {
   tracks = { audio: null, video: null };
 
   #testing = false;
+  /** Wakes the test sound, where there is one. @type {() => void} */
+  #wake = () => {};
+  /** @type {import('./camera-words.js').Purpose} */
+  #purpose;
   /** @type {(kind: Kind, track: MediaStreamTrack | null) => void} */
   #taken;
   /** @type {() => void} */
@@ -23,8 +27,11 @@ export class Devices {
    * @param {object} hear
    * @param {(kind: Kind, track: MediaStreamTrack | null) => void} hear.taken a track takes the place of another
    * @param {() => void} hear.changed flags or tracks are other ones, and the preview shows them
+   * @param {import('./camera-words.js').Purpose} [hear.purpose] what they are for: a call, where a test picture is
+   *   silent, or a stream, where it has a tone
    */
-  constructor({ taken, changed }) {
+  constructor({ taken, changed, purpose = 'call' }) {
+    this.#purpose = purpose;
     this.#taken = taken;
     this.#changed = changed;
     the('use-test').addEventListener('click', () => this.useTest());
@@ -56,9 +63,10 @@ export class Devices {
       this.#testing = false;
       this.#take('audio', stream.getAudioTracks()[0] ?? null);
       this.#take('video', stream.getVideoTracks()[0] ?? null);
-      if (!this.tracks.video) this.#cover(...noCamera('missing'), true);
+      if (!this.tracks.video) this.#cover(...noCamera('missing', this.#purpose), true);
     } catch (problem) {
-      this.#cover(...noCamera(/** @type {any} */ (problem).kind), true);
+      const { kind } = /** @type {import('./media.js').MediaProblem} */ (problem);
+      this.#cover(...noCamera(kind, this.#purpose), true);
     }
     this.#show();
   }
@@ -66,7 +74,18 @@ export class Devices {
   useTest() {
     this.#testing = true;
     this.#take('video', testPicture());
+    if (this.#purpose === 'stream') {
+      const { track, wake } = testSound();
+      this.#wake = wake;
+      this.#take('audio', track);
+      wake();
+    }
     this.#show();
+  }
+
+  /** Starts the test sound; of use in a gesture, where the browser wants one before there is any sound. */
+  wake() {
+    this.#wake();
   }
 
   /** @param {Kind} kind */
@@ -78,7 +97,7 @@ export class Devices {
     } else if (track) {
       // Ended, not only blank, so that the camera's light goes out.
       this.#take('video', null);
-      this.#cover('Camera off', 'Others will see your name.', false);
+      this.#cover(...noCamera('off', this.#purpose), false);
     } else if (this.#testing) {
       this.#take('video', testPicture());
     } else {

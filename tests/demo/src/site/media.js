@@ -1,4 +1,5 @@
 /** The camera and microphone of this machine, or a drawn picture in their place. */
+import { query } from './config.js';
 
 /** What is asked of the camera; it gives the nearest it can. */
 const VIDEO = { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } };
@@ -88,7 +89,8 @@ export function testPicture() {
   canvas.height = 720;
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
   const track = canvas.captureStream(TEST_FPS).getVideoTracks()[0];
-  const hue = Math.floor(Math.random() * 360);
+  // One's own colours, or those the page's address asks for.
+  const hue = Number(query.get('test')) || Math.floor(Math.random() * 360);
   // Not an animation frame: those stop while the tab is in the background, and the other would see a still.
   const timer = setInterval(() => {
     if (track.readyState === 'ended') clearInterval(timer);
