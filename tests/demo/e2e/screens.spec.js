@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { test } from 'node:test';
 import { Browser, freshRoom, openCall, setting, shot, until } from './browser.js';
 
-const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 390, height: 844 } };
+const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 780 } };
 /** Bytes a picture has at least; a blank page has fewer. */
 const PICTURE_BYTES_MIN = 8_000;
 

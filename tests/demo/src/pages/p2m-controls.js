@@ -1,4 +1,5 @@
 import { setIcon, the } from '../site/dom.js';
+import { bitrate } from '../site/figures.js';
 
 /** Milliseconds without the pointer moving before the controls hide. */
 const HIDE_MS = 3_000;
@@ -6,6 +7,8 @@ const HIDE_MS = 3_000;
 const LOOK_MS = 500;
 /** How much one arrow key changes the volume. */
 const VOLUME_STEP = 0.1;
+
+/** @typedef {{ height?: number, bitrate: number }} Level */
 
 /** The player's buttons and keys: space or k, m, f, l, and the arrows up and down. */
 export class Controls {
@@ -24,11 +27,13 @@ export class Controls {
     the('edge').addEventListener('click', () => player.toEdge());
     the('volume').addEventListener('input', () => this.#volume(Number(the('volume').value)));
     the('quality').addEventListener('change', () => {
-      if (player.hls) player.hls.currentLevel = Number(the('quality').value);
+      player.choose(Number(the('quality').value));
+      this.#showLevel();
     });
     video.addEventListener('click', () => this.#playOrPause());
     for (const event of ['play', 'pause', 'volumechange', 'emptied']) video.addEventListener(event, () => this.#show());
     player.on('levels', (levels) => this.#levels(levels));
+    player.on('level', () => this.#showLevel());
     addEventListener('keydown', (event) => this.#key(event));
     for (const event of ['pointermove', 'focusin', 'keydown']) the('player').addEventListener(event, () => this.#wake());
     setInterval(() => this.#showEdge(), LOOK_MS);
@@ -102,15 +107,18 @@ export class Controls {
     }, HIDE_MS);
   }
 
-  /** @param {{ height?: number, bitrate: number }[]} levels */
+  /** @param {Level[]} levels the lowest first */
   #levels(levels) {
     const select = the('quality');
-    const option = (/** @type {string} */ text, /** @type {number} */ value) => new Option(text, String(value));
-    select.replaceChildren(
-      option('Auto', -1),
-      ...levels.map((level, index) => option(level.height ? `${level.height}p` : `${Math.round(level.bitrate / 1000)} kbit/s`, index)),
-    );
+    select.replaceChildren(new Option('Auto', '-1'), ...levels.map((level, index) => new Option(levelName(level), String(index))).reverse());
     select.hidden = levels.length < 2;
+  }
+
+  /** What is chosen by itself is told, too. */
+  #showLevel() {
+    const [auto] = the('quality').options;
+    const { level } = this.#player;
+    if (auto) auto.textContent = level && the('quality').value === '-1' ? `Auto · ${levelName(level)}` : 'Auto';
   }
 
   #show() {
@@ -129,4 +137,9 @@ export class Controls {
     the('edge').dataset.state = edge ? 'edge' : 'behind';
     the('edge-text').textContent = edge ? 'At the live edge' : 'Go to live';
   }
+}
+
+/** @param {Level} level */
+function levelName({ height, bitrate: bits }) {
+  return height ? `${height}p` : bitrate(bits);
 }

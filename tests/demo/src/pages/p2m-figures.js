@@ -38,9 +38,8 @@ export class Figures {
 
   /** All figures, in seconds, pixels and bits a second; undefined where unknown. */
   read() {
-    const { video, hls, latency, pictureDate, buffered } = this.#player;
+    const { video, hls, level, latency, pictureDate, buffered } = this.#player;
     const quality = video.getVideoPlaybackQuality?.();
-    const level = hls?.levels[hls.currentLevel];
     const frames = quality?.totalVideoFrames ?? 0;
     return {
       position: video.currentTime,

@@ -21,7 +21,8 @@ const EDGE_SLACK = 3;
 
 /**
  * Plays one stream after the other in a video element, with hls.js in its low-latency mode, or
- * the platform's own HLS where hls.js cannot run. Events: `stalled` (boolean), `levels`.
+ * the platform's own HLS where hls.js cannot run. Events: `stalled` (boolean), `levels` when they are known,
+ * `level` when another is shown.
  */
 export class Player extends Emitter {
   /** @type {Hls | undefined} */
@@ -95,6 +96,21 @@ export class Player extends Emitter {
     return this.hls?.playingDate ?? undefined;
   }
 
+  /** The rendition that is shown. */
+  get level() {
+    const { hls } = this;
+    return hls?.levels[hls.currentLevel];
+  }
+
+  /**
+   * Plays a rendition from the next piece of media on; -1 is the one that suits the network.
+   * @param {number} level
+   */
+  choose(level) {
+    // Not `currentLevel`, which throws away what is there: so near to live there is little more to come.
+    if (this.hls) this.hls.loadLevel = level;
+  }
+
   /** Whether the picture is as live as it is meant to be. */
   get atEdge() {
     const { hls } = this;
@@ -152,6 +168,7 @@ export class Player extends Emitter {
       } else broken('lost');
     });
     hls.on(Hls.Events.MANIFEST_PARSED, () => this.emit('levels', hls.levels));
+    hls.on(Hls.Events.LEVEL_SWITCHED, () => this.emit('level', this.level));
     hls.loadSource(url);
     hls.attachMedia(this.video);
   }
