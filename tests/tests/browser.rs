@@ -54,22 +54,24 @@ async fn a_piped_encoder_plays_in_hls_js() {
 #[test]
 fn every_player_plays_and_goes_on_after_restarts() {
     let server = Redis::start().unwrap();
-    let stack = Stack::up();
-    let (ctl, sample, redis) = (stack.mobzctl(), Media::file(), server.url());
-    let settings = [
-        ("MOBZ_CTL", ctl.get_program().to_str().unwrap()),
-        ("MOBZ_ENDPOINT", &stack.control),
-        ("MOBZ_ORIGIN", &stack.origin),
-        ("MOBZ_SAMPLE", sample.to_str().unwrap()),
-        ("MOBZ_REDIS_URL", &redis),
-    ];
-    spec("players", &settings);
+    published("players", &[("MOBZ_REDIS_URL", &server.url())]);
+}
+
+#[test]
+fn every_player_and_the_watch_page_choose_among_renditions() {
+    published("renditions", &[]);
+}
+
+#[test]
+fn the_watch_page_plays_one_stream_after_the_other() {
+    published("stream", &[]);
 }
 
 #[test]
 fn a_browser_publishes_and_another_plays_in_sync() {
     let stack = Stack::up();
     spec("publish", &[("MOBZ_DEMO_URL", &stack.demo)]);
+    spec("sync", &[("MOBZ_DEMO_URL", &stack.demo)]);
 }
 
 #[test]
@@ -102,6 +104,20 @@ async fn plays(stack: Stack) {
     .await;
     let settings = move || spec("p2m", &[("MOBZ_DEMO_URL", &stack.demo), ("MOBZ_LIVE_ROOM", LIVE)]);
     tokio::task::spawn_blocking(settings).await.unwrap();
+}
+
+/// Runs a spec that publishes the sample itself, on a stack of its own.
+fn published(name: &str, more: &[(&str, &str)]) {
+    let stack = Stack::up();
+    let (ctl, sample) = (stack.mobzctl(), Media::file());
+    let settings = [
+        ("MOBZ_DEMO_URL", &*stack.demo),
+        ("MOBZ_CTL", ctl.get_program().to_str().unwrap()),
+        ("MOBZ_ENDPOINT", &stack.control),
+        ("MOBZ_ORIGIN", &stack.origin),
+        ("MOBZ_SAMPLE", sample.to_str().unwrap()),
+    ];
+    spec(name, &[&settings[..], more].concat());
 }
 
 /// Runs one spec file with node's own test runner; all of its tests must run, and pass.

@@ -1,30 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Browser, Line, setting, shot, signalUrl, until } from './browser.js';
+import { figures, moves, turns } from './live.js';
 
 /** Seconds behind live past which something is wrong, on a machine busy with an encoder and two browsers. */
 const LATENCY_MAX = 6;
-/** Milliseconds a stream has to start playing. */
-const START_MS_MAX = 30_000;
 
 const liveRoom = () => setting('MOBZ_LIVE_ROOM', 'a p2m room somebody publishes to while the spec runs');
-const figures = (page) => page.evaluate(() => window.mobzDemo.figures());
 
 async function playing(browser, name, query = {}) {
   const page = await browser.open(name, 'p2m.html', { room: liveRoom(), ...query });
-  await until(`${name} plays`, () => page.evaluate(() => window.mobzDemo.state === 'playing'), START_MS_MAX);
+  await turns(page, 'playing');
   return page;
-}
-
-async function moves(name, page, seconds) {
-  const { position } = await figures(page);
-  await until(`${name} plays ${seconds} s more`, async () => (await figures(page)).position >= position + seconds);
 }
 
 test('a live stream plays close behind live', () =>
   Browser.with(async (browser) => {
     const page = await playing(browser, 'viewer');
-    await moves('viewer', page, 5);
+    await moves(page, 5);
 
     const isClose = (seconds) => seconds > 0 && seconds < LATENCY_MAX;
     const seen = await until(`the viewer is less than ${LATENCY_MAX} s behind`, async () => {
@@ -58,10 +51,10 @@ test('the picture goes on while the signaling line is cut, and the viewer is cou
       const page = await playing(browser, 'viewer', { signal: line.signal });
       line.cut();
       await until('the page notices', async () => (await page.textContent('#status-text')) === 'Reconnecting…');
-      await moves('viewer', page, 2);
+      await moves(page, 2);
       line.mend();
       await until('it is back', async () => (await page.textContent('#status-text')) === 'Connected');
-      await moves('viewer', page, 2);
+      await moves(page, 2);
     } finally {
       line.close();
     }

@@ -1,36 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { test } from 'node:test';
-import { Browser, freshRoom, setting, shot, until } from './browser.js';
+import { Browser, freshRoom, shot, until } from './browser.js';
+import { moves, push, state, turns, TURN_MS_MAX } from './live.js';
 
-/** Milliseconds a publisher, its encoder and the player have to start, or to be seen to end. */
-const TURN_MS_MAX = 40_000;
 /** Requests for one part past which a player is not playing but looping. */
 const SAME_PART_MAX = 4;
-
-/** Publishes the sample to a room until it is told to end. */
-function push(room) {
-  const mobzctl = setting('MOBZ_CTL', 'the mobzctl binary');
-  const endpoint = setting('MOBZ_ENDPOINT', 'the stack’s control API, http://127.0.0.1:…');
-  const sample = setting('MOBZ_SAMPLE', 'a media file to publish');
-  const process = spawn(mobzctl, ['--endpoint', endpoint, 'hls', 'push', room, sample, '--loop'], { stdio: 'ignore' });
-  return {
-    async end(signal = 'SIGINT') {
-      if (process.exitCode !== null || process.signalCode !== null) return;
-      process.kill(signal);
-      await once(process, 'exit');
-    },
-  };
-}
-
-const state = (page) => page.evaluate(() => window.mobzDemo.state);
-const turns = (page, wanted) => until(`the page is ${wanted}`, async () => (await state(page)) === wanted, TURN_MS_MAX);
-const moves = async (page, seconds) => {
-  const position = () => page.evaluate(() => window.mobzDemo.figures().position);
-  const before = await position();
-  await until(`it plays ${seconds} s more`, async () => (await position()) >= before + seconds);
-};
 
 test('a page that waits plays a stream from its beginning, sees it end, and plays the next', () =>
   Browser.with(async (browser) => {
