@@ -86,6 +86,8 @@ pub struct Seat {
     pub user: UserId,
     /// Its mode.
     pub mode: Mode,
+    /// Whether it took over the stay of a connection before it.
+    pub resumed: bool,
     /// As one of a p2m room's audience, this; nobody else here remembers it.
     pub member: Option<Arc<Participant>>,
 }

@@ -7,7 +7,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use mobz_core::connection::{Conduct, Fresh, identify};
-use mobz_core::hls::data::{Assembly, parse_binary};
+use mobz_core::hls::data::parse_binary;
 use mobz_core::room::{Close, Input};
 use mobz_core::settings::FRAME_MAX;
 use mobz_core::signal::{ClientSignal, Code, Incoming, Join, Refusal, RoomSignal, ServerSignal, parse};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite;
 
 use crate::App;
-use crate::data::{self, Frame};
+use crate::data::{self, Frame, Publishing};
 
 /// How long a client may take to read what it is sent before it is given up.
 const WRITE_MAX: Duration = Duration::from_secs(10);
@@ -33,7 +33,7 @@ pub(crate) async fn serve(app: App, socket: WebSocket) {
         app: &app,
         connection: &connection,
         conduct: Conduct::new(clock::now()),
-        assembly: Assembly::default(),
+        publishing: Publishing::default(),
         socket,
     };
     let ended = session.run().await;
@@ -45,7 +45,7 @@ struct Session<'a> {
     app: &'a App,
     connection: &'a Connection,
     conduct: Conduct,
-    assembly: Assembly,
+    publishing: Publishing,
     socket: WebSocket,
 }
 
@@ -129,7 +129,7 @@ impl Session<'_> {
     }
 
     async fn data(&mut self, seat: Option<Seat>, frame: Frame<'_>) {
-        match Box::pin(data::take(&self.app.streams, &mut self.assembly, seat, frame)).await {
+        match Box::pin(data::take(&self.app.streams, &mut self.publishing, seat, frame)).await {
             Ok(Some(ack)) => {
                 self.app.node.metrics().signals_sent.inc();
                 let text = serde_json::to_string(&ack).unwrap_or_else(|_| unreachable!("a plain struct"));
@@ -155,6 +155,9 @@ impl Session<'_> {
             return self.connection.close(Close::Restart);
         }
         let room = join.room.clone();
+        if self.connection.seat().is_none() {
+            self.publishing = Publishing::default();
+        }
         let fresh = Fresh { user: clock::user_id(), random: clock::random() };
         let address = self.app.node.address(self.connection.id());
         match identify(join, self.app.keys.as_deref(), clock::now(), address, fresh, re.clone()) {

@@ -1,10 +1,13 @@
 //! Data signals of one connection: whole ones go to the room's stream, and are acknowledged once stored.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use mobz_core::hls::data::{
-    Assembly, DataAck, DataError, DataSignal, id_of_binary, parse_binary, parse_json,
+    Assembly, DataAck, DataError, DataKind, DataSignal, id_of_binary, parse_binary, parse_json,
 };
 use mobz_core::hls::stream::{Refusal as Refused, RefusalKind};
+use mobz_core::id::TrackId;
 use mobz_core::room::Mode;
 use mobz_core::signal::{Code, Refusal, id_of};
 use mobz_runtime::hub::Seat;
@@ -19,13 +22,22 @@ pub(crate) enum Frame<'a> {
     Binary(Bytes),
 }
 
+/// What a connection has sent of its stay.
+#[derive(Default)]
+pub(crate) struct Publishing {
+    /// Pieces on their way to be a whole signal.
+    assembly: Assembly,
+    /// The tracks whose init it has sent; as many as a stream has at most.
+    begun: BTreeSet<TrackId>,
+}
+
 /// What a data signal came to: its acknowledgement, or its refusal with the `id` it carried.
 pub(crate) type Outcome = Result<Option<DataAck>, (Refusal, Option<String>)>;
 
 /// Takes one frame of the publisher in `seat`; an acknowledgement only where it asked for one.
 pub(crate) async fn take(
     streams: &Streams,
-    assembly: &mut Assembly,
+    publishing: &mut Publishing,
     seat: Option<Seat>,
     frame: Frame<'_>,
 ) -> Outcome {
@@ -35,13 +47,13 @@ pub(crate) async fn take(
     };
     let signal = signal.map_err(|(error, id)| (refusal_of(error), id))?;
     let id = signal.id.clone();
-    let stored = store(streams, assembly, seat, signal).await;
+    let stored = store(streams, publishing, seat, signal).await;
     stored.map(|ack| ack.filter(|ack| ack.re.is_some())).map_err(|refusal| (refusal, id))
 }
 
 async fn store(
     streams: &Streams,
-    assembly: &mut Assembly,
+    publishing: &mut Publishing,
     seat: Option<Seat>,
     signal: DataSignal,
 ) -> Result<Option<DataAck>, Refusal> {
@@ -54,9 +66,17 @@ async fn store(
         let message = "only the room's publisher sends data signals; join with `publish`";
         return Err(Refusal::new(Code::NotPublisher, message));
     }
-    let Some(whole) = assembly.feed(signal).map_err(refusal_of)? else { return Ok(None) };
+    let Some(mut whole) = publishing.assembly.feed(signal).map_err(refusal_of)? else { return Ok(None) };
+    if let DataKind::Init(fields) = &mut whole.kind {
+        fields.anew = !seat.resumed && !publishing.begun.contains(&whole.track);
+    }
     match streams.ingest(&seat.room, &seat.user, &whole).await {
-        Ok(ack) => Ok(Some(ack)),
+        Ok(ack) => {
+            if matches!(whole.kind, DataKind::Init(_)) {
+                publishing.begun.insert(whole.track);
+            }
+            Ok(Some(ack))
+        }
         Err(IngestError::Refused(refused)) => Err(refusal_of_stream(refused)),
         Err(IngestError::Store(error)) => Err(NodeError::from(error).refusal()),
         Err(IngestError::Contended(room)) => Err(NodeError::Contended(room).refusal()),

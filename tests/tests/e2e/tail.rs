@@ -67,7 +67,7 @@ async fn a_tail_goes_on_from_publisher_to_publisher_and_saves_what_each_sent_as_
     line(&mut tail, &mut seen, "whole segment", is_second_segment);
     publisher.signal(Signal::KILL);
     publisher.wait(SOON);
-    let mut publisher = push(&stack);
+    let publisher = push(&stack);
     line(&mut tail, &mut seen, "the same init on another timeline", begins_anew);
     line(&mut tail, &mut seen, "whole segment", is_second_segment);
     publisher.signal(Signal::INT);

@@ -74,6 +74,9 @@ pub struct InitFields {
     pub part_target: Option<f64>,
     /// The stream's target duration, in whole seconds.
     pub target_duration: Option<f64>,
+    /// Whether it is the first of one that has joined afresh, and so of a new publisher, also under a user id
+    /// that published before. The service knows; it is not of the wire.
+    pub anew: bool,
 }
 
 /// What a `part` says of itself.
@@ -327,6 +330,7 @@ impl Wire {
                 media_type: self.media_type,
                 part_target: self.part_target,
                 target_duration: self.target_duration,
+                anew: false,
             }),
             Kind::Part => DataKind::Part(PartFields {
                 msn: self.msn,

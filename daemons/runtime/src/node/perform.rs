@@ -39,7 +39,7 @@ impl Node {
         for effect in effects.list {
             match effect {
                 Effect::Enter { at, user, ack, re, resumed, member, watch } => {
-                    let seat = Seat { room: room.clone(), user, mode: ack.mode, member };
+                    let seat = Seat { room: room.clone(), user, mode: ack.mode, resumed, member };
                     if watch.is_empty() {
                         Box::pin(self.enter(&at, seat, *ack, re.as_deref(), resumed)).await;
                     } else {

@@ -156,6 +156,7 @@ impl Stream {
             if let Some(track) = self.tracks.get(&signal.track)
                 && track.owner.as_ref() == Some(publisher)
                 && !track.ended
+                && !fields.anew
                 && track.current_init().is_some_and(|init| init.digest == digest)
             {
                 return Ok(Taken { ack: ack(track.init), put: Vec::new(), is_new: false });
@@ -204,7 +205,7 @@ impl Stream {
         };
         track.info = info;
         track.init = number;
-        if track.owner.as_ref() != Some(publisher) {
+        if fields.anew || track.owner.as_ref() != Some(publisher) {
             track.owner = Some(publisher.clone());
             track.owner_since = track.next_msn;
         }

@@ -306,6 +306,21 @@ fn a_new_publisher_begins_anew_and_the_numbers_go_on() {
 }
 
 #[test]
+fn who_joins_afresh_is_a_new_publisher_though_it_sends_the_same_again() {
+    let mut scene = Scene::begun();
+    scene.segment();
+    scene.plain(334, true);
+    scene.encoder = Encoder::default();
+    scene.init(InitFields { anew: true, ..InitFields::default() }).unwrap();
+    // Its first segment is byte for byte the first of before.
+    scene.segment();
+    let listed: Vec<_> =
+        scene.track().segments.iter().map(|segment| (segment.msn, segment.discontinuity)).collect();
+    assert_eq!(listed, [(0, false), (1, false), (2, true)]);
+    assert_eq!(scene.track().inits.len(), 1, "the bytes are the same");
+}
+
+#[test]
 fn after_an_end_an_init_begins_a_new_presentation_at_the_next_number() {
     let mut scene = Scene::begun();
     scene.segment();
