@@ -98,6 +98,8 @@ pub enum Command {
     /// Run one daemon in the foreground, as the containers run it
     #[command(subcommand)]
     Launch(stack::Launch),
+    /// Ask whether a daemon of this machine is well, as containers' health checks do
+    Healthy(stack::Healthy),
     /// Choose which endpoint the other commands act on
     #[command(subcommand)]
     Context(context::Context),

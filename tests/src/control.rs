@@ -15,7 +15,8 @@ pub struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(base: &str, token: Option<&str>) -> Self {
+    /// The one at this URL.
+    pub fn new(base: &str, token: Option<&str>) -> Self {
         Self { http: http_client(), base: base.to_owned(), token: token.map(ToOwned::to_owned) }
     }
 

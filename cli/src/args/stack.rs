@@ -98,6 +98,8 @@ pub enum Launch {
     Origin(Box<LaunchOrigin>),
     /// Regulator: one Janus as a munit, for group calls
     Regulator(Box<LaunchRegulator>),
+    /// Janus: the other half of a munit, where the two are containers of one task
+    Janus(Box<LaunchJanus>),
 }
 
 /// `launch signaling`.
@@ -140,6 +142,39 @@ pub struct LaunchRegulator {
     /// The daemon's own flags.
     #[command(flatten)]
     pub settings: mobz_regulator::Settings,
+}
+
+/// `healthy`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl healthy 7880 /healthz     a daemon that answers there with 200
+  mobzctl healthy 8188              anything that listens
+
+Exit code 0 when it is, 1 when not.")]
+pub struct Healthy {
+    /// Its port on 127.0.0.1
+    pub port: u16,
+    /// What to ask it for over HTTP; nothing is asked when left out
+    pub path: Option<String>,
+    /// How long it may take to answer
+    #[arg(long, default_value = "3s", value_name = "TIME", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// `launch janus`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  mobzctl launch janus --admin-secret-file /run/mobz/janus-admin-secret --public-ip stun \\
+      --stun-server stun.example.org
+  mobzctl launch regulator --redis redis://redis --janus ws://127.0.0.1:8188 \\
+      --janus-admin ws://127.0.0.1:7188 --janus-admin-secret-file /run/mobz/janus-admin-secret
+
+The two share a network and the file. SIGTERM and Ctrl-C end it with exit code 0, and every call on it:
+end the regulator first. Each flag is also an environment variable: --rtp-ports is MOBZ_RTP_PORTS.")]
+pub struct LaunchJanus {
+    /// Its own flags.
+    #[command(flatten)]
+    pub settings: mobz_regulator::MediaServerSettings,
 }
 
 /// `doctor`.

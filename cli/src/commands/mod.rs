@@ -5,7 +5,8 @@ pub mod context;
 pub mod doctor;
 pub mod down;
 pub mod events;
-pub mod hls;
+pub mod healthy;
+mod hls;
 pub mod launch;
 pub mod load;
 pub mod munit;
@@ -37,6 +38,7 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
         Command::Up(args) => up::run(*args, output),
         Command::Launch(daemon) => launch::run(daemon, output),
         Command::Down(args) => down::run(&args, output),
+        Command::Healthy(args) => healthy::run(&args, output),
         Command::Status(_) => block_on(status::run(output)),
         Command::Context(verb) => context::run(verb, &args.global, output),
         Command::Doctor(args) => block_on(doctor::run(&args, &place, output)),

@@ -9,6 +9,8 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["launch", "signaling"],
     &["launch", "origin"],
+    &["launch", "janus"],
+    &["healthy"],
     &["context", "list"],
     &["context", "use"],
     &["context", "add"],

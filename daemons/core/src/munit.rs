@@ -65,6 +65,15 @@ pub struct Load {
     pub viewers: usize,
 }
 
+impl Load {
+    /// How full a munit of this capacity is, in whole percent of whichever it has less left of, stations or
+    /// viewers. Above 100 where the capacity was lowered since; 0 of no capacity is 0.
+    pub fn percent_of(self, capacity: Capacity) -> usize {
+        let percent = |has: usize, of: usize| has.saturating_mul(100).checked_div(of).unwrap_or_default();
+        percent(self.stations, capacity.stations).max(percent(self.viewers, capacity.viewers))
+    }
+}
+
 /// What an operator wants a munit to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "state")]
@@ -360,6 +369,17 @@ mod tests {
     fn refused(record: &Record, input: Input) -> Code {
         let Decided::Refused(refusal) = apply(&id(), Some(record), NOW, input) else { panic!("not refused") };
         refusal.code
+    }
+
+    #[test]
+    fn a_munit_is_as_full_as_what_it_has_less_left_of() {
+        let capacity = Capacity { stations: 100, viewers: 1000 };
+        let percent = |stations, viewers| Load { stations, viewers }.percent_of(capacity);
+        assert_eq!(percent(0, 0), 0);
+        assert_eq!(percent(25, 100), 25);
+        assert_eq!(percent(25, 999), 99);
+        assert_eq!(percent(150, 0), 150);
+        assert_eq!(Load { stations: 1, viewers: 1 }.percent_of(Capacity { stations: 0, viewers: 0 }), 0);
     }
 
     #[test]

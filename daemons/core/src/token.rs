@@ -105,11 +105,15 @@ impl Keys {
         }
     }
 
-    /// Reads `keyId:secret,keyId:secret`, the form of `MOBZ_KEYS`.
+    /// Reads `keyId:secret,keyId:secret`, the form of `MOBZ_KEYS`, or a JSON object `{"keyId": "secret"}`, the
+    /// form in which secret managers keep several.
     ///
     /// # Errors
     /// [`TokenError::BadKeys`], [`TokenError::ShortSecret`].
     pub fn parse(list: &str) -> Result<Self, TokenError> {
+        if list.trim_start().starts_with('{') {
+            return Self::new(serde_json::from_str(list).map_err(|_| TokenError::BadKeys)?);
+        }
         let pair = |entry: &str| {
             let (kid, secret) = entry.split_once(':')?;
             (!kid.is_empty()).then(|| (kid.to_owned(), secret.to_owned()))
@@ -186,6 +190,15 @@ mod tests {
             mode: None,
             name: None,
             grants: Grants::USUAL,
+        }
+    }
+
+    #[test]
+    fn keys_are_read_as_a_list_and_as_json() {
+        let json = Keys::parse(&format!("{{\"k1\": \"{SECRET}\"}}\n")).unwrap();
+        assert_eq!(json.verify(&keys().sign("k1", &claims()).unwrap(), NOW), Ok(claims()));
+        for wrong in ["{", "{}", "{\"k1\": 1}", "[\"k1\"]", "k1", ":secret"] {
+            assert!(Keys::parse(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,6 +4,7 @@
 mod driver;
 mod http;
 pub mod lifecycle;
+mod media_server;
 mod metrics;
 pub mod opaque;
 pub mod plane;
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::driver::{JanusError, Munit, Place, RegulatorError};
+pub use crate::media_server::{MediaServerError, MediaServerSettings, PublicAddress, serve_media_server};
 pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, Settings};
 pub use janus_client::spawn::{Config, find as find_janus};
 

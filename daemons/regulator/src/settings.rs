@@ -107,7 +107,7 @@ fn stations(text: &str) -> Result<usize, String> {
     if (1..=STATIONS_MAX).contains(&number) { Ok(number) } else { Err(format!("1 to {STATIONS_MAX}")) }
 }
 
-fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
+pub(crate) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
     let how = || format!("{text:?} is no range of ports; write 20000-20999");
     let (first, last) = text.split_once('-').ok_or_else(how)?;
     let (first, last): (u16, u16) = (first.parse().map_err(|_| how())?, last.parse().map_err(|_| how())?);

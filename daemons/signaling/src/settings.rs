@@ -51,11 +51,21 @@ pub struct ClientSettings {
     #[arg(long = "ice-server", env = "MOBZ_ICE_SERVERS", value_delimiter = ',', value_name = "URL")]
     pub ice_servers: Vec<String>,
     /// A TURN server for clients, with time-limited credentials; may be given several times
-    #[arg(long, env = "MOBZ_TURN", value_delimiter = ',', value_name = "URL", requires = "turn_secret_file")]
+    #[arg(long, env = "MOBZ_TURN", value_delimiter = ',', value_name = "URL", requires = "turn-secret")]
     pub turn: Vec<String>,
     /// The file with the secret shared with the TURN server
-    #[arg(long, env = "MOBZ_TURN_SECRET_FILE", value_name = "FILE")]
+    #[arg(long, env = "MOBZ_TURN_SECRET_FILE", value_name = "FILE", group = "turn-secret")]
     pub turn_secret_file: Option<PathBuf>,
+    /// That secret itself instead of a file
+    #[arg(
+        long = "turn-secret-inline",
+        env = "MOBZ_TURN_SECRET",
+        value_name = "SECRET",
+        group = "turn-secret",
+        hide = true,
+        hide_env_values = true
+    )]
+    pub turn_secret_inline: Option<String>,
     /// How long a TURN credential is good
     #[arg(long, env = "MOBZ_TURN_TTL", default_value = "1h", value_parser = duration)]
     pub turn_ttl: Duration,
@@ -86,11 +96,8 @@ impl ClientSettings {
     /// # Errors
     /// When the TURN secret cannot be read.
     pub fn rules(&self, keys: Option<&Keys>) -> Result<Rules, ConfigError> {
-        let turn = match &self.turn_secret_file {
-            Some(path) if !self.turn.is_empty() => {
-                let secret = std::fs::read_to_string(path)
-                    .map_err(|source| ConfigError::File { path: path.clone(), source })?;
-                let secret = secret.trim().to_owned();
+        let turn = match self.turn_secret()? {
+            Some(secret) if !self.turn.is_empty() => {
                 Some(Turn { urls: self.turn.clone(), secret, ttl: self.turn_ttl })
             }
             Some(_) | None => None,
@@ -107,5 +114,12 @@ impl ClientSettings {
             private_playback: keys.filter(|_| self.private_playback).cloned(),
             ..Rules::default()
         })
+    }
+
+    fn turn_secret(&self) -> Result<Option<String>, ConfigError> {
+        let Some(path) = &self.turn_secret_file else { return Ok(self.turn_secret_inline.clone()) };
+        let secret = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::File { path: path.clone(), source })?;
+        Ok(Some(secret.trim().to_owned()))
     }
 }

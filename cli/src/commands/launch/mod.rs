@@ -1,5 +1,6 @@
 //! `mobzctl launch …`: one daemon in the foreground, as the containers run it.
 
+mod janus;
 mod origin;
 mod regulator;
 mod signaling;
@@ -20,6 +21,7 @@ pub fn run(daemon: Launch, output: &Output) -> Result<Exit> {
         Launch::Signaling(args) => serve_on(signaling::run(args.settings)),
         Launch::Origin(args) => serve_on(origin::run(args.settings)),
         Launch::Regulator(args) => serve_on(regulator::run(args.settings)),
+        Launch::Janus(args) => serve_on(janus::run(args.settings)),
     }
 }
 

@@ -43,6 +43,8 @@ const NEWS_MAX: usize = 1024;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often what nobody uses any more is looked for.
 const CARE_EVERY: Duration = Duration::from_secs(30);
+/// How often it is logged how full the munit is.
+const LOAD_EVERY: Duration = Duration::from_secs(60);
 /// The pause before Janus is tried again; it doubles each time, up to [`JANUS_PAUSE_MAX`].
 const JANUS_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause before Janus is tried again.
@@ -428,6 +430,8 @@ impl Running {
         let mut care = interval(CARE_EVERY);
         care.set_missed_tick_behavior(MissedTickBehavior::Delay);
         care.reset();
+        let mut load = interval(LOAD_EVERY);
+        load.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let driver = &mut self.driver;
         let served = loop {
             let due = driver.plane.due().map_or(LOOK_EVERY, |due| due.since(clock::now())).min(LOOK_EVERY);
@@ -452,6 +456,7 @@ impl Running {
                     driver.live();
                 }
                 _ = care.tick() => driver.care(),
+                _ = load.tick() => driver.log_load(),
                 () = sleep_until(due) => driver.apply(Input::Due),
             }
         };

@@ -74,6 +74,14 @@ impl Driver {
         self.beside(async move { Some(News::Beat(store.beat_munit(&munit, &beat).await)) });
     }
 
+    /// Logs how full the munit is. In the cloud munits are scaled by this very line: its message and its `load`
+    /// are what templates/stacks/munit.yaml looks for.
+    pub(super) fn log_load(&self) {
+        let load = self.plane.load();
+        let percent = load.percent_of(self.munit.capacity);
+        tracing::info!(load = percent, stations = load.stations, viewers = load.viewers, "munit load");
+    }
+
     pub(super) fn read_record(&mut self) {
         if let Some(again) = &mut self.reading {
             *again = true;

@@ -1,0 +1,186 @@
+//! The other half of a munit where the two are containers of one task: a Janus by itself, configured as a regulator
+//! wants it, with the secret of its Admin API in a file that the two share.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use janus_client::spawn::{Config, Ended, Janus, SpawnError};
+use mobz_runtime::stun;
+use tempfile::TempDir;
+use thiserror::Error;
+use tokio::net::UdpSocket;
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::ports;
+
+/// A port to look for the way to; RFC 863's, where nobody would mind.
+const DISCARD: u16 = 9;
+
+/// The flags of a Janus by itself.
+#[derive(Clone, Debug, Args)]
+pub struct MediaServerSettings {
+    /// Where its WebSocket API listens. There is no access control: keep it to loopback
+    #[arg(long, env = "MOBZ_JANUS_LISTEN", default_value_t = loopback(8188), value_name = "ADDR:PORT")]
+    pub listen: SocketAddr,
+    /// Where its Admin API listens
+    #[arg(long, env = "MOBZ_JANUS_ADMIN_LISTEN", default_value_t = loopback(7188), value_name = "ADDR:PORT")]
+    pub admin_listen: SocketAddr,
+    /// The file that the Admin API's secret is written to, made up anew, for the regulator to read
+    #[arg(long, env = "MOBZ_JANUS_ADMIN_SECRET_FILE", value_name = "FILE")]
+    pub admin_secret_file: PathBuf,
+    /// The UDP ports of its media
+    #[arg(long, env = "MOBZ_RTP_PORTS", value_name = "FROM-TO", default_value = "20000-20999", value_parser = ports)]
+    pub rtp_ports: RangeInclusive<u16>,
+    /// The address clients reach it at, where it is behind a 1:1 NAT; `stun` is the one that the STUN server sees
+    #[arg(long, env = "MOBZ_PUBLIC_IP", value_name = "IP|stun", value_parser = public_address)]
+    pub public_ip: Option<PublicAddress>,
+    /// The STUN server that is asked for it
+    #[arg(long, env = "MOBZ_STUN_SERVER", value_name = "HOST[:PORT]", required_if_eq("public_ip", "stun"))]
+    pub stun_server: Option<String>,
+    /// How many threads handles share; 2 to 4 do
+    #[arg(long, env = "MOBZ_JANUS_EVENT_LOOPS", value_name = "N", default_value_t = 2)]
+    pub event_loops: u32,
+}
+
+/// How the address is found that clients reach a Janus at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicAddress {
+    /// It is this.
+    Is(IpAddr),
+    /// It is the one a STUN server sees.
+    Stun,
+}
+
+/// Why there is no Janus, or none any more.
+#[derive(Debug, Error)]
+pub enum MediaServerError {
+    /// The STUN server does not answer.
+    #[error("cannot learn the public address from {server}")]
+    Stun {
+        /// The server.
+        server: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The secret or the folder of the configuration cannot be written.
+    #[error("cannot write {path}")]
+    Write {
+        /// What.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It does not start.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// It ended by itself, and all calls with it.
+    #[error("Janus ended ({ended}); its last lines:\n{tail}")]
+    Ended {
+        /// How.
+        ended: Ended,
+        /// What it said last.
+        tail: String,
+    },
+}
+
+/// Runs a Janus until `shutdown`.
+///
+/// # Errors
+/// When it does not start, or ends by itself.
+pub async fn serve_media_server(
+    settings: MediaServerSettings,
+    shutdown: CancellationToken,
+) -> Result<(), MediaServerError> {
+    let public_ip = settings.public_address().await?;
+    // A task has addresses that only its host reaches, too: those are no place for media.
+    let ice_enforce = match public_ip {
+        Some(public_ip) => own_address(public_ip).await.map(|own| own.to_string()),
+        None => None,
+    };
+    let config = Config {
+        listen: settings.listen,
+        admin_listen: Some(settings.admin_listen),
+        public_ip,
+        ice_enforce: ice_enforce.into_iter().collect(),
+        rtp_ports: settings.rtp_ports,
+        event_loops: settings.event_loops,
+        ..Config::default()
+    };
+    write_secret(&settings.admin_secret_file, &config.admin_secret)?;
+    let folder = TempDir::with_prefix("mobz-janus-")
+        .map_err(|source| MediaServerError::Write { path: std::env::temp_dir(), source })?;
+    let mut janus = Janus::start(&config, folder.path()).await?;
+    tracing::info!(url = janus.url(), public_ip = ?config.public_ip, "Janus is up");
+    tokio::select! {
+        ended = janus.ended() => Err(MediaServerError::Ended { ended, tail: janus.tail() }),
+        () = shutdown.cancelled() => {
+            janus.stop().await;
+            Ok(())
+        }
+    }
+}
+
+impl MediaServerSettings {
+    async fn public_address(&self) -> Result<Option<IpAddr>, MediaServerError> {
+        match self.public_ip {
+            None => Ok(None),
+            Some(PublicAddress::Is(address)) => Ok(Some(address)),
+            Some(PublicAddress::Stun) => {
+                let server = self.stun_server.clone().unwrap_or_default();
+                let seen = stun::mapped_address(&server).await;
+                let seen = seen.map_err(|source| MediaServerError::Stun { server, source })?;
+                Ok(Some(seen.ip()))
+            }
+        }
+    }
+}
+
+/// The address of this machine from which packets to `there` are sent; none are. `None` when there is no way.
+async fn own_address(there: IpAddr) -> Option<IpAddr> {
+    let any: SocketAddr = if there.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).await.ok()?;
+    socket.connect((there, DISCARD)).await.ok()?;
+    socket.local_addr().ok().map(|address| address.ip())
+}
+
+/// Writes what only this user may read. A file that an earlier run left is written anew.
+fn write_secret(path: &Path, secret: &str) -> Result<(), MediaServerError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(path).and_then(|mut file| file.write_all(secret.as_bytes()));
+    written.map_err(|source| MediaServerError::Write { path: path.to_owned(), source })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+fn public_address(text: &str) -> Result<PublicAddress, String> {
+    if text == "stun" {
+        return Ok(PublicAddress::Stun);
+    }
+    text.parse().map(PublicAddress::Is).map_err(|_| format!("{text:?} is no address; write one, or `stun`"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_own_address_is_the_one_that_packets_are_sent_from() {
+        let home = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        assert_eq!(own_address(home).await, Some(home));
+    }
+
+    #[test]
+    fn the_public_address_is_given_or_asked_for() {
+        assert_eq!(public_address("stun"), Ok(PublicAddress::Stun));
+        assert_eq!(public_address("192.0.2.1"), Ok(PublicAddress::Is("192.0.2.1".parse().unwrap())));
+        assert!(public_address("example.org").is_err());
+    }
+}
