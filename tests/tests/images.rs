@@ -1,5 +1,7 @@
 //! The images of templates/images, run as an environment runs them: as a user that may nothing, on a file system that
 //! is not written to, a munit's two containers in a network of their own. `scripts/images` builds them and runs this.
+#![allow(clippy::unwrap_used, reason = "all of this is a test")]
+#![allow(clippy::large_futures, reason = "a test's future holds its clients; it runs once")]
 
 use std::path::PathBuf;
 use std::process::Command;
