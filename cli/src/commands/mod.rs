@@ -6,7 +6,7 @@ pub mod doctor;
 pub mod down;
 pub mod events;
 pub mod healthy;
-mod hls;
+pub mod hls;
 pub mod launch;
 pub mod load;
 pub mod munit;
