@@ -9,6 +9,7 @@ mod message;
 pub mod metrics;
 pub mod node;
 pub mod streams;
+pub mod stun;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod views;
