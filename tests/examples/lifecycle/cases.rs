@@ -21,6 +21,9 @@ const ASK_EVERY: Duration = Duration::from_millis(10);
 /// How long that may take in all.
 const BACK_MAX: Duration = Duration::from_secs(60);
 
+/// How often who only asks says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
 const LOST: Figure = none("pictures lost");
 const CALLS_LOST: Figure = none("participants or stations lost");
 
@@ -227,7 +230,10 @@ async fn redis_gone(site: &mut Site, room: String, outage: Duration) -> Found {
     let mut asking = bystander(site, &room).await;
     let gone = Instant::now();
     site.redis.kill();
-    sleep(outage).await;
+    while gone.elapsed() < outage {
+        sleep(HEARTBEAT.min(outage.saturating_sub(gone.elapsed()))).await;
+        asking.done(json!({ "type": "Heartbeat" })).await;
+    }
     let since = Instant::now();
     site.redis.restart().unwrap();
     let back = ms(answered_since(&mut asking, &station, since).await);

@@ -203,7 +203,7 @@ async fn a_munit_learns_its_public_address_of_a_stun_server() {
     let redis = Redis::start().unwrap();
     let stack = Stack::up_with(&["--redis", &redis.url()]);
     let coturn = Coturn::start();
-    let _regulator = behind_nat(&redis, &coturn.url());
+    let mut regulator = behind_nat(&redis, &coturn.url());
     let (mut ann, _) = joined(&stack, "ann", true).await;
     let answer = eventually("the munit takes stations", async || {
         let (_, offer) = Peer::publisher().await;
@@ -216,6 +216,9 @@ async fn a_munit_learns_its_public_address_of_a_stun_server() {
     let candidates: Vec<&str> = sdp.lines().filter(|line| line.starts_with("a=candidate:")).collect();
     assert!(candidates.iter().any(|line| line.contains(" 127.0.0.1 ")), "{candidates:?}");
     assert_eq!(stack.api().get("/v1/munits/m1").await["address"], "127.0.0.1");
+    // Killed, it would leave its Janus for a minute.
+    regulator.signal(Signal::TERM);
+    assert_eq!(regulator.wait(SOON).code, Some(0));
 }
 
 fn behind_nat(redis: &Redis, stun: &str) -> Process {

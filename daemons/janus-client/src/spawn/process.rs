@@ -59,7 +59,7 @@ shift 2
 "$@" & janus=$!
 while kill -0 "$janus" 2>/dev/null; do
   sleep 1
-  if flock --nonblock "$lock" true; then free=$((free + 1)); else free=0; fi
+  if [ ! -e "$lock" ] || flock --nonblock "$lock" true; then free=$((free + 1)); else free=0; fi
   if [ "$free" -gt "$grace" ]; then kill -s TERM "$janus"; fi
 done &
 trap 'kill -s TERM "$janus"' TERM

@@ -199,6 +199,17 @@ async fn a_janus_that_nobody_takes_over_ends_by_itself() {
 }
 
 #[tokio::test]
+async fn a_janus_whose_directory_is_gone_ends_by_itself_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (pid, _) = left_by_who_was_killed(directory.path(), Some(1)).await;
+    let with_it = children(pid);
+    drop(directory);
+    for pid in with_it.into_iter().chain([pid]) {
+        ends(pid).await;
+    }
+}
+
+#[tokio::test]
 async fn a_janus_that_is_left_goes_on() {
     let directory = tempfile::tempdir().unwrap();
     let config = Config { outlives_us: Some(SOON), ..Config::default() };

@@ -20,6 +20,7 @@ use mobz_core::id::{MunitId, StationId};
 use mobz_core::signal::{Code, IceCandidate, Refusal};
 use parking_lot::Mutex;
 use thiserror::Error as ThisError;
+use tokio::sync::RwLock;
 
 use super::house::{House, Tenant};
 use crate::opaque::Opaque;
@@ -73,6 +74,10 @@ pub(super) struct Janus {
     /// Requests about rooms go over this one; its opaque id says which regulator has the session.
     rooms: Attached<Fresh>,
     handles: Mutex<HashMap<Handle, Role>>,
+    /// Held by who detaches a handle, and alone by who destroys a room: Janus tells those in a room of its end by
+    /// their handles, and dies (a segmentation fault in `janus_plugin_session_is_alive`, seen with 1.1.2) where one
+    /// is freed meanwhile.
+    freeing: RwLock<()>,
     /// Its process, where it is the munit's own.
     tenant: Option<Arc<Tenant>>,
 }
@@ -133,7 +138,16 @@ impl Janus {
         if let Some(earlier) = &predecessor {
             session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
         }
-        let janus = Self { client, admin, session, sink, rooms, handles: Mutex::default(), tenant };
+        let janus = Self {
+            client,
+            admin,
+            session,
+            sink,
+            rooms,
+            handles: Mutex::default(),
+            freeing: RwLock::default(),
+            tenant,
+        };
         let predecessor = predecessor.map(|earlier| earlier.instance);
         Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
     }
@@ -241,6 +255,7 @@ impl Janus {
             }
             Command::Destroy(station) => {
                 let destroy = Destroy { room: room_of(&station), secret: None, permanent: None };
+                let _alone = self.freeing.write().await;
                 allow(self.rooms.ask(&destroy).await.map(drop), VideoRoomCode::NO_SUCH_ROOM)
             }
             Command::Publish { station, opaque, sdp } => self.publish(&station, &opaque, sdp).await,
@@ -284,6 +299,7 @@ impl Janus {
             }
             Command::Detach(handle) => {
                 let role = self.handles.lock().remove(&handle);
+                let _frees = self.freeing.read().await;
                 match role {
                     Some(Role::Publisher(publisher)) => publisher.detach().await?,
                     Some(Role::Subscriber(subscriber)) => subscriber.detach().await?,
@@ -303,7 +319,7 @@ impl Janus {
                 self.handles.lock().insert(handle, Role::Publisher(publisher));
                 Ok(published(handle, answer))
             }
-            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+            Err(refused) => Err(self.give_back(refused.handle, refused.error).await),
         }
     }
 
@@ -324,8 +340,17 @@ impl Janus {
                 let streams = streams.iter().map(stream_of).collect();
                 Ok(Outcome::Subscribed { handle, sdp: offer.into_sdp(), streams })
             }
-            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+            Err(refused) => Err(self.give_back(refused.handle, refused.error).await),
         }
+    }
+
+    /// Detaches a handle that a refused request leaves.
+    async fn give_back(&self, handle: Attached<Fresh>, error: Error) -> Error {
+        let _frees = self.freeing.read().await;
+        if let Err(left) = handle.detach().await {
+            tracing::debug!(%left, "a handle is left; it is found when somebody looks");
+        }
+        error
     }
 
     fn role(&self, handle: Handle) -> Result<Role, Error> {
@@ -377,14 +402,6 @@ async fn earlier(admin: &Admin, munit: &MunitId) -> Result<Option<Earlier>, Erro
         }
     }
     Ok(None)
-}
-
-/// Detaches a handle that a refused request leaves.
-async fn give_back(handle: Attached<Fresh>, error: Error) -> Error {
-    if let Err(left) = handle.detach().await {
-        tracing::debug!(%left, "a handle is left; it is found when somebody looks");
-    }
-    error
 }
 
 fn room_of(station: &StationId) -> RoomId {
