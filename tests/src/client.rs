@@ -178,6 +178,18 @@ impl Client {
         }
     }
 
+    /// The next signal, whenever it comes; `None` when the connection has ended. May be dropped at any time.
+    pub async fn next(&mut self) -> Option<Value> {
+        if let Some(signal) = self.pending.pop_front() {
+            return Some(signal);
+        }
+        loop {
+            if let Ok(received) = self.receive(Instant::now() + SOON).await {
+                return received;
+            }
+        }
+    }
+
     /// All that came until now and was not asked for: a heartbeat's answer draws the line.
     pub async fn received(&mut self) -> Vec<Value> {
         self.done(json!({ "type": "Heartbeat" })).await;

@@ -1,5 +1,6 @@
 //! A real Janus that outlives its regulators.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use janus_client::spawn::{Config, Janus as Spawned};
@@ -15,12 +16,22 @@ pub struct Janus {
 impl Janus {
     /// Starts one on free ports.
     pub async fn start() -> Self {
+        Self::start_on(30_000..=30_999).await
+    }
+
+    /// Starts one with these UDP ports for media.
+    pub async fn start_on(rtp_ports: RangeInclusive<u16>) -> Self {
         let directory =
             tempfile::Builder::new().prefix("mobz-janus-").tempdir().expect("a temporary directory");
-        let config = Config { rtp_ports: 30_000..=30_999, ..Config::default() };
+        let config = Config { rtp_ports, ..Config::default() };
         let janus = Spawned::start(&config, directory.path()).await.expect("Janus starts (is it installed?)");
         std::fs::write(directory.path().join("secret"), &janus.config().admin_secret).expect("a file");
         Self { janus, directory }
+    }
+
+    /// Kills it, as a crash would.
+    pub async fn kill(&self) {
+        self.janus.kill().await;
     }
 
     /// Its API.

@@ -24,7 +24,7 @@ pub use media::{Fragments, Media};
 pub use mobz_runtime::testing::ScriptedMunit;
 pub use mobz_store::testing::{Redis, RedisCluster};
 pub use netns::is_inside;
-pub use peer::Peer;
+pub use peer::{Peer, Picture};
 pub use process::{Ended, Process, allow_many_files, eventually};
 pub use rustix::process::Signal;
 pub use stack::{Stack, mobzctl};

@@ -1,9 +1,9 @@
 //! A WebRTC client that sends or receives numbered pictures: real ICE, DTLS and SRTP, no codec.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
@@ -25,6 +25,20 @@ const KEY_EVERY: u64 = 30;
 const KEY_FRAME: [u8; 10] = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00];
 const OTHER_FRAME: [u8; 10] = [0x11, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
+/// How many of the last pictures are kept to be looked at: an hour of them.
+const PICTURES_KEPT: usize = 110_000;
+
+/// One picture that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Picture {
+    /// Its number on its publisher's connection, from 0.
+    pub number: u64,
+    /// Whether it is a key frame, by which a decoder can begin.
+    pub key: bool,
+    /// When it came.
+    pub at: Instant,
+}
+
 /// A WebRTC client, ended when dropped.
 #[derive(Debug)]
 pub struct Peer {
@@ -39,10 +53,8 @@ struct Shared {
     ended: AtomicBool,
     frames: AtomicU64,
     lost: AtomicU64,
-    /// The number of the last picture, and when it came.
-    last: Mutex<Option<(u64, Instant)>>,
-    /// The longest time between two pictures.
-    gap: Mutex<Duration>,
+    /// The last [`PICTURES_KEPT`].
+    pictures: Mutex<VecDeque<Picture>>,
 }
 
 impl Peer {
@@ -80,9 +92,9 @@ impl Peer {
         self.shared.lost.load(Ordering::Relaxed)
     }
 
-    /// The longest time between two pictures.
-    pub fn gap(&self) -> Duration {
-        *self.shared.gap.lock().expect("nobody panicked with it")
+    /// The pictures that came, the last 110,000 of them.
+    pub fn pictures(&self) -> Vec<Picture> {
+        self.shared.pictures().iter().copied().collect()
     }
 
     /// Whether its connection has ended.
@@ -228,13 +240,21 @@ impl Running {
         else {
             return;
         };
-        let now = Instant::now();
-        let last = self.shared.last.lock().expect("nobody panicked with it").replace((number, now));
-        if let Some((before, at)) = last {
-            self.shared.lost.fetch_add(number.saturating_sub(before + 1), Ordering::Relaxed);
-            let mut gap = self.shared.gap.lock().expect("nobody panicked with it");
-            *gap = gap.max(now - at);
+        let mut pictures = self.shared.pictures();
+        if let Some(before) = pictures.back() {
+            self.shared.lost.fetch_add(number.saturating_sub(before.number + 1), Ordering::Relaxed);
         }
+        if pictures.len() == PICTURES_KEPT {
+            pictures.pop_front();
+        }
+        // Bit 0 of a VP8 frame says that it is none (RFC 6386 §9.1).
+        pictures.push_back(Picture { number, key: picture[0] & 1 == 0, at: Instant::now() });
         self.shared.frames.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    fn pictures(&self) -> MutexGuard<'_, VecDeque<Picture>> {
+        self.pictures.lock().expect("nobody panicked with it")
     }
 }

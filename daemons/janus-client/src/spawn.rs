@@ -4,18 +4,19 @@
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use janus_client::spawn::{Config, Janus};
 //!
-//! let mut janus = Janus::start(&Config::default(), "/run/my-janus".as_ref()).await?;
+//! let janus = Janus::start(&Config::default(), "/run/my-janus".as_ref()).await?;
 //! println!("Janus is at {}", janus.url());
 //! janus.stop().await;
 //! # Ok(())
 //! # }
 //! ```
 
+mod adopt;
 mod config;
 mod process;
 
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -57,6 +58,12 @@ pub enum SpawnError {
         #[source]
         source: io::Error,
     },
+    /// Another process looks after the Janus it has there.
+    #[error("another process has its Janus in {directory}")]
+    InUse {
+        /// Where.
+        directory: PathBuf,
+    },
     /// It could not be run.
     #[error("cannot run {program}")]
     Run {
@@ -97,11 +104,13 @@ pub fn find() -> Option<PathBuf> {
     on_path("janus")
 }
 
-/// A running Janus. Dropping it kills it.
+/// A running Janus. Dropping it kills it, but where it was left ([`Janus::leave`]).
 #[derive(Debug)]
 pub struct Janus {
     process: Process,
     config: Config,
+    /// Held for as long as this process looks after it; who takes over waits for it.
+    _lock: Option<File>,
 }
 
 impl Janus {
@@ -152,8 +161,18 @@ impl Janus {
         self.process.ended().await
     }
 
+    /// How it has ended, if it has.
+    pub fn try_ended(&self) -> Option<Ended> {
+        self.process.try_ended()
+    }
+
+    /// Dropping it does not kill it any more: it goes on for as long as [`Config::outlives_us`] says.
+    pub fn leave(&self) {
+        self.process.leave();
+    }
+
     /// Ends it: by SIGTERM, and by SIGKILL after [`STOP_MAX`]. Its peers are not told: drain it first.
-    pub async fn stop(&mut self) -> Ended {
+    pub async fn stop(&self) -> Ended {
         self.process.terminate();
         if let Ok(ended) = tokio::time::timeout(STOP_MAX, self.process.ended()).await {
             return ended;
@@ -162,13 +181,20 @@ impl Janus {
     }
 
     /// Kills it, as a crash would.
-    pub async fn kill(&mut self) -> Ended {
+    pub async fn kill(&self) -> Ended {
         self.process.kill();
         self.process.ended().await
     }
 
     async fn attempt(program: &Path, config: &Config, directory: &Path) -> Result<Self, SpawnError> {
-        let unwritten = |source| SpawnError::Configuration { directory: directory.to_owned(), source };
+        let unwritten = |source: io::Error| match source.kind() {
+            io::ErrorKind::ResourceBusy => SpawnError::InUse { directory: directory.to_owned() },
+            _ => SpawnError::Configuration { directory: directory.to_owned(), source },
+        };
+        let lock = match config.outlives_us {
+            Some(_) => Some(adopt::lock(directory).await.map_err(unwritten)?),
+            None => None,
+        };
         let config = config.clone().with_free_ports().map_err(unwritten)?;
         for address in [Some(config.listen), config.admin_listen].into_iter().flatten() {
             if let Err(error) = TcpListener::bind(address) {
@@ -179,8 +205,11 @@ impl Janus {
         config.write(directory).map_err(unwritten)?;
         let process = Process::run(program, directory, config.outlives_us)
             .map_err(|source| SpawnError::Run { program: program.to_owned(), source })?;
-        let janus = Self { process, config };
+        let janus = Self { process, config, _lock: lock };
         janus.ready().await?;
+        if janus.config.outlives_us.is_some() {
+            adopt::note(directory, &janus).map_err(unwritten)?;
+        }
         Ok(janus)
     }
 

@@ -13,6 +13,7 @@ mod sdp;
 mod settings;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mobz_core::settings::Settings as Rules;
 use mobz_core::store::Store;
@@ -20,15 +21,19 @@ use mobz_runtime::clock;
 use mobz_runtime::node::Node;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::driver::{JanusError, Munit, Place, RegulatorError};
-pub use crate::media_server::{MediaServerError, MediaServerSettings, PublicAddress, serve_media_server};
-pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, Settings};
+pub use crate::driver::{House, JanusError, Munit, Place, RegulatorError};
+pub use crate::media_server::{MediaServerError, MediaServerSettings, serve_media_server};
+pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, PublicIp, Settings};
 pub use janus_client::spawn::{Config, find as find_janus};
 
 use crate::driver::Driver;
 use crate::metrics::Metrics;
+
+/// The pause before a regulator that broke is started again.
+const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
 /// Is `munit` until `shutdown`, or until it is stopped. `ready` is told once it is registered; on `listener`
 /// it answers `/healthz`, `/readyz` and `/metrics`.
@@ -62,4 +67,44 @@ pub async fn serve(
     // Who does not care has dropped it.
     let _unheard = ready.send(());
     started.run(shutdown).await
+}
+
+/// As [`serve`], without HTTP; and a regulator that breaks once it has been ready is started again, and takes over
+/// the Janus that it left. Returns when it is asked to end, or its munit is stopped.
+///
+/// # Errors
+/// As [`serve`], at the start.
+pub async fn keep_serving(
+    munit: Munit,
+    store: Arc<dyn Store>,
+    ready: oneshot::Sender<()>,
+    shutdown: CancellationToken,
+) -> Result<(), RegulatorError> {
+    let mut ready = Some(ready);
+    loop {
+        let (tell, told) = oneshot::channel();
+        let serving = serve(munit.clone(), store.clone(), None, tell, shutdown.clone());
+        let passed_on = async {
+            if told.await.is_ok()
+                && let Some(ready) = ready.take()
+            {
+                // Who does not care has dropped it.
+                let _unheard = ready.send(());
+            }
+            std::future::pending().await
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            served = passed_on => served,
+        };
+        match served {
+            Ok(()) => return Ok(()),
+            Err(error) if ready.is_some() => return Err(error),
+            Err(error) => tracing::error!(munit = %munit.id, %error, "a regulator broke; it starts again"),
+        }
+        tokio::select! {
+            () = sleep(RESTART_PAUSE) => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+    }
 }

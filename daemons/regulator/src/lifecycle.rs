@@ -32,6 +32,16 @@ pub fn steps(record: &Record, load: Load, now: Timestamp) -> Vec<Step> {
     }
 }
 
+/// When something is to be done next because time has passed; `None` where that is never, or was.
+pub fn due(record: &Record, now: Timestamp) -> Option<Timestamp> {
+    let at = match record.wanted {
+        Wanted::Draining { deadline, .. } => deadline,
+        Wanted::Stopped { by } => Some(by),
+        Wanted::Active => None,
+    };
+    at.filter(|at| *at > now)
+}
+
 #[cfg(test)]
 mod tests {
     use mobz_core::munit::{Assigned, Capacity};
@@ -75,6 +85,15 @@ mod tests {
         assert_eq!(at(NOW, drain(None)), []);
         assert_eq!(at(NOW, drain(Some(LATER))), []);
         assert_eq!(at(LATER, drain(Some(LATER))), [Step::GiveUp(station())]);
+    }
+
+    #[test]
+    fn a_deadline_is_due_until_it_has_passed() {
+        let drain = |deadline| Wanted::Draining { deadline, migrate: false };
+        let due_at = |now, wanted| due(&record(wanted, 1), now);
+        assert_eq!((due_at(NOW, Wanted::Active), due_at(NOW, drain(None))), (None, None));
+        assert_eq!((due_at(NOW, drain(Some(LATER))), due_at(LATER, drain(Some(LATER)))), (Some(LATER), None));
+        assert_eq!(due_at(NOW, Wanted::Stopped { by: LATER }), Some(LATER));
     }
 
     #[test]

@@ -32,7 +32,7 @@ async fn main() -> ExitCode {
 
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let shutdown = lifecycle::shutdown_on_signals()?;
-    let munit = settings.munit()?;
+    let munit = settings.munit().await?;
     let url =
         settings.common.redis.as_deref().context("--redis URL (or MOBZ_REDIS) says where munits are kept")?;
     let store = mobz_store::open(Some(url)).await?;

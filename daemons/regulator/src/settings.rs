@@ -1,8 +1,13 @@
 //! The regulator's flags (OPERATIONS.md, flags of the daemons).
 
+use std::fs::{self, DirBuilder};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use janus_client::spawn::Config;
@@ -10,13 +15,24 @@ use mobz_core::id::{MUNIT_ID_LENGTH_MAX, MunitId};
 use mobz_core::munit::{Capacity, STATIONS_MAX};
 use mobz_runtime::clock;
 use mobz_runtime::config::{Common, ConfigError};
+use mobz_runtime::stun::mapped_address;
+use rustix::process::geteuid;
 
-use crate::driver::{Munit, Place};
+use crate::driver::{House, Munit, Place};
 
 /// The most stations a munit takes unless told otherwise.
 pub const CAPACITY_STATIONS: usize = 100;
 /// The most watched stations a munit takes unless told otherwise.
 pub const CAPACITY_VIEWERS: usize = 1000;
+
+/// How the address is found that clients reach a Janus at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicIp {
+    /// It is this.
+    Is(IpAddr),
+    /// It is the one a STUN server sees.
+    Stun,
+}
 
 /// The regulator's flags.
 #[derive(Clone, Debug, Args)]
@@ -33,15 +49,19 @@ pub struct Settings {
     /// The file with the Admin API's secret
     #[arg(long, env = "MOBZ_JANUS_ADMIN_SECRET_FILE", value_name = "FILE", requires = "janus_admin")]
     pub janus_admin_secret_file: Option<PathBuf>,
-    /// Start a Janus, and end it with the regulator
+    /// Start a Janus, and end it with the regulator; of one that is killed, the next with the same --munit takes
+    /// it over within a minute, calls and all
     #[arg(long, env = "MOBZ_SPAWN_JANUS", conflicts_with = "janus")]
     pub spawn_janus: bool,
     /// The UDP ports of its media
     #[arg(long, env = "MOBZ_RTP_PORTS", value_name = "FROM-TO", default_value = "20000-20999", value_parser = ports)]
     pub rtp_ports: RangeInclusive<u16>,
-    /// The address clients reach it at, where it is behind a 1:1 NAT
-    #[arg(long, env = "MOBZ_PUBLIC_IP", value_name = "IP")]
-    pub public_ip: Option<IpAddr>,
+    /// The address clients reach it at, where it is behind a 1:1 NAT; `stun` is the one that the STUN server sees
+    #[arg(long, env = "MOBZ_PUBLIC_IP", value_name = "IP|stun", value_parser = public_ip)]
+    pub public_ip: Option<PublicIp>,
+    /// The STUN server that is asked for it
+    #[arg(long, env = "MOBZ_STUN_SERVER", value_name = "HOST[:PORT]", required_if_eq("public_ip", "stun"))]
+    pub stun_server: Option<String>,
     /// The most stations it takes
     #[arg(long, env = "MOBZ_CAPACITY_STATIONS", value_name = "N", default_value_t = CAPACITY_STATIONS, value_parser = stations)]
     pub capacity_stations: usize,
@@ -63,8 +83,9 @@ impl Settings {
     /// The munit these settings describe.
     ///
     /// # Errors
-    /// When the secret cannot be read.
-    pub fn munit(&self) -> Result<Munit, ConfigError> {
+    /// When the secret cannot be read, its Janus cannot be kept, or the STUN server does not answer.
+    pub async fn munit(&self) -> Result<Munit, ConfigError> {
+        let public_ip = self.public_address().await?;
         let secret = match &self.janus_admin_secret_file {
             Some(path) => {
                 let secret = std::fs::read_to_string(path)
@@ -78,21 +99,68 @@ impl Settings {
                 let admin_url = self.janus_admin.clone();
                 Place::There { url: url.clone(), admin_url, admin_secret: secret }
             }
-            None => Place::Spawned(Box::new(Config {
-                rtp_ports: self.rtp_ports.clone(),
-                public_ip: self.public_ip,
-                ..Config::default()
-            })),
+            None => {
+                let config = Config { rtp_ports: self.rtp_ports.clone(), public_ip, ..Config::default() };
+                Place::Own(Arc::new(match self.kept()? {
+                    Some(directory) => House::kept(config, directory),
+                    None => House::new(config),
+                }))
+            }
         };
         let made_up = || format!("m-{:08x}", clock::random() >> 96).parse();
         let id = match &self.munit {
             Some(id) => id.clone(),
             None => made_up().unwrap_or_else(|_| unreachable!("hexadecimal digits are a munit id")),
         };
-        let address = self.public_ip.map_or_else(|| "local".to_owned(), |ip| ip.to_string());
+        let address = public_ip.map_or_else(|| "local".to_owned(), |ip| ip.to_string());
         let capacity = Capacity { stations: self.capacity_stations, viewers: self.capacity_viewers };
         Ok(Munit { id, region: self.region.clone(), address, capacity, janus })
     }
+}
+
+impl Settings {
+    async fn public_address(&self) -> Result<Option<IpAddr>, ConfigError> {
+        match (self.public_ip, &self.stun_server) {
+            (None, _) => Ok(None),
+            (Some(PublicIp::Is(address)), _) => Ok(Some(address)),
+            (Some(PublicIp::Stun), server) => {
+                let server = server.clone().unwrap_or_default();
+                match mapped_address(&server).await {
+                    Ok(seen) => Ok(Some(seen.ip())),
+                    Err(source) => Err(ConfigError::Stun { server, source }),
+                }
+            }
+        }
+    }
+
+    /// Where its Janus is kept for the next regulator of the munit on the same Redis; nowhere for one whose id is
+    /// made up: none can follow it.
+    fn kept(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let Some(munit) = &self.munit else { return Ok(None) };
+        let mut hasher = DefaultHasher::new();
+        self.common.redis.hash(&mut hasher);
+        let folder = runtime_folder().map_err(|(path, source)| ConfigError::File { path, source })?;
+        Ok(Some(folder.join(format!("janus-{munit}-{:016x}", hasher.finish()))))
+    }
+}
+
+/// The folder for what lives as long as processes of this user do: nobody else may read or write there.
+fn runtime_folder() -> Result<PathBuf, (PathBuf, io::Error)> {
+    let user = geteuid();
+    let folder = match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) => PathBuf::from(folder).join("mobz"),
+        None => std::env::temp_dir().join(format!("mobz-{}", user.as_raw())),
+    };
+    let look = || {
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let found = fs::symlink_metadata(&folder)?;
+        if found.is_dir() && found.uid() == user.as_raw() && found.mode() & 0o022 == 0 {
+            Ok(())
+        } else {
+            Err(io::Error::other("others may write there; remove it, or set XDG_RUNTIME_DIR"))
+        }
+    };
+    look().map_err(|error| (folder.clone(), error)).map(|()| folder.clone())
 }
 
 fn munit_id(text: &str) -> Result<MunitId, String> {
@@ -100,6 +168,13 @@ fn munit_id(text: &str) -> Result<MunitId, String> {
         return Err(format!("a munit id has at most {MUNIT_ID_LENGTH_MAX} characters"));
     }
     text.parse().map_err(|error| format!("{error}"))
+}
+
+pub(crate) fn public_ip(text: &str) -> Result<PublicIp, String> {
+    if text == "stun" {
+        return Ok(PublicIp::Stun);
+    }
+    text.parse().map(PublicIp::Is).map_err(|_| format!("{text:?} is no IP address, and not `stun`"))
 }
 
 fn stations(text: &str) -> Result<usize, String> {
@@ -124,6 +199,13 @@ mod tests {
         for wrong in ["20000", "20999-20000", "0-5", "a-b", "1-70000"] {
             assert!(ports(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_public_address_is_given_or_asked_for() {
+        assert_eq!(public_ip("192.0.2.7"), Ok(PublicIp::Is([192, 0, 2, 7].into())));
+        assert_eq!(public_ip("stun"), Ok(PublicIp::Stun));
+        assert!(public_ip("example.org").is_err());
     }
 
     #[test]

@@ -54,6 +54,14 @@ pub enum ConfigError {
     /// A key is no good.
     #[error(transparent)]
     Key(#[from] TokenError),
+    /// Nobody tells this machine's address.
+    #[error("the STUN server {server} does not tell this machine's address")]
+    Stun {
+        /// Which.
+        server: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// Another file cannot be read.
     #[error("cannot read {path}")]
     File {

@@ -8,11 +8,12 @@ mod munits;
 mod perform;
 mod receive;
 mod run;
+mod steady;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId};
@@ -100,8 +101,6 @@ pub struct Node {
     waiting: media::Waiting,
     /// Stations that are to go from their munits' records once the store answers.
     unassigning: Mutex<BTreeSet<StationId>>,
-    /// Whether the store has answered for long enough to say who is silent.
-    steady: AtomicBool,
     /// Rooms whose audience changed, to be counted; and when each was last.
     counting: Mutex<HashMap<RoomId, Option<Instant>>>,
     events: mpsc::Sender<Event>,
@@ -125,7 +124,6 @@ impl Node {
             munit_gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(MUNIT_GATES).collect(),
             waiting: media::Waiting::default(),
             unassigning: Mutex::default(),
-            steady: AtomicBool::new(false),
             salt: clock::random(),
             relayed: Mutex::default(),
             counting: Mutex::default(),

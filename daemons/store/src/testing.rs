@@ -62,6 +62,11 @@ impl Redis {
         self.port
     }
 
+    /// Its directory, which goes with its guard.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// Kills it at once, as a crash would.
     pub fn kill(&mut self) {
         self.process = None;

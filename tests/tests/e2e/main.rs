@@ -6,6 +6,7 @@ mod control;
 mod data;
 mod errors;
 mod join;
+mod lifecycle;
 mod limits;
 mod load;
 mod load_hls;

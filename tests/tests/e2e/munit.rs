@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 const ROOM: &str = "call";
 
 /// A participant of the call.
-async fn joined(stack: &Stack, user: &str, publish: bool) -> (Client, Value) {
+pub(crate) async fn joined(stack: &Stack, user: &str, publish: bool) -> (Client, Value) {
     let mut client = stack.connect().await;
     let fields = json!({ "room": ROOM, "mode": "m2m", "user": { "id": user }, "publish": publish });
     let ack = client.join_with(fields).await;
@@ -21,7 +21,7 @@ async fn joined(stack: &Stack, user: &str, publish: bool) -> (Client, Value) {
 }
 
 /// Publishes pictures; → the station.
-async fn publish(client: &mut Client) -> (Peer, String) {
+pub(crate) async fn publish(client: &mut Client) -> (Peer, String) {
     let (peer, offer) = Peer::publisher().await;
     let answer = client.done(json!({ "type": "Offer", "sdp": offer })).await;
     peer.accept(answer["sdp"].as_str().unwrap());
@@ -29,14 +29,14 @@ async fn publish(client: &mut Client) -> (Peer, String) {
 }
 
 /// Watches a station.
-async fn watch(client: &mut Client, station: &str) -> Peer {
+pub(crate) async fn watch(client: &mut Client, station: &str) -> Peer {
     let ack = client.done(json!({ "type": "Watch", "station": station })).await;
     assert_eq!((&ack["type"], &ack["station"]), (&json!("WatchAck"), &json!(station)));
     answered(client, &ack).await
 }
 
 /// Answers the offer in a `WatchAck`.
-async fn answered(client: &mut Client, offered: &Value) -> Peer {
+pub(crate) async fn answered(client: &mut Client, offered: &Value) -> Peer {
     let (peer, answer) = Peer::viewer(offered["sdp"].as_str().unwrap()).await;
     client.done(json!({ "type": "Answer", "station": offered["station"], "sdp": answer })).await;
     peer
@@ -191,14 +191,15 @@ async fn a_regulator_that_is_asked_to_end_exits_and_ends_the_janus_it_started() 
 }
 
 /// `launch regulator` with a Janus of its own, as munit `m1`.
-fn spawning(redis: &Redis) -> Process {
+pub(crate) fn spawning(redis: &Redis) -> Process {
     let mut command = mobzctl();
     command.args(["launch", "regulator", "--munit", "m1", "--redis", &redis.url(), "--spawn-janus"]);
+    command.env("XDG_RUNTIME_DIR", redis.directory());
     Process::start(&mut command)
 }
 
 /// Publishes once there is a munit that takes the station.
-async fn publish_somewhere(client: &mut Client) -> (Peer, String) {
+pub(crate) async fn publish_somewhere(client: &mut Client) -> (Peer, String) {
     eventually("a munit takes stations", async || {
         let (peer, offer) = Peer::publisher().await;
         let answer = client.request(json!({ "type": "Offer", "sdp": offer })).await;
@@ -241,7 +242,7 @@ async fn a_janus_that_is_killed_gives_its_stations_up_at_once_and_publishers_go_
     watch(&mut bob, &station).await.sees(10).await;
 }
 
-fn is_janus(pid: u32) -> bool {
+pub(crate) fn is_janus(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "janus")
 }
 
@@ -318,7 +319,7 @@ async fn a_draining_munit_moves_its_stations_and_every_viewer_before_the_old_one
 }
 
 /// Changes a munit's record as an operator does; its regulator finds out by itself.
-async fn change(store: &dyn Store, munit: &MunitId, input: munit::Input) {
+pub(crate) async fn change(store: &dyn Store, munit: &MunitId, input: munit::Input) {
     let loaded = store.load_munit(munit).await.unwrap();
     let decided = munit::apply(munit, loaded.record.as_deref(), now(), input);
     let Decided::Put(record) = decided else { unreachable!("{decided:?}") };

@@ -3,7 +3,6 @@
 mod machine;
 mod network;
 
-pub(crate) use network::bind as stun;
 use serde::Serialize;
 
 use crate::args::stack::Doctor;

@@ -1,10 +1,8 @@
 //! What answers: the endpoint, Redis, TURN servers.
 
-use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::{UdpSocket, lookup_host};
+use mobz_runtime::stun::mapped_address;
 use tokio::time::timeout;
 
 use super::Check;
@@ -13,16 +11,8 @@ use crate::endpoint::{Place, Where};
 use crate::error::{Failure, os};
 use crate::exit::Exit;
 
-/// How long one STUN request is waited for.
-const STUN_TIMEOUT: Duration = Duration::from_millis(700);
-/// How many STUN requests are sent: UDP may lose some.
-const STUN_ATTEMPTS: usize = 3;
 /// How long Redis is waited for.
 const REDIS_TIMEOUT: Duration = Duration::from_secs(5);
-/// The port of STUN and TURN where a URL names none (RFC 8489 §18.6).
-const STUN_PORT: u16 = 3478;
-/// STUN's magic cookie (RFC 8489 §5).
-const STUN_COOKIE: [u8; 4] = 0x2112_A442_u32.to_be_bytes();
 
 /// The endpoint: reachable, well, and open to this operator.
 pub(super) async fn endpoint(place: &Where) -> Vec<Check> {
@@ -82,67 +72,10 @@ pub(super) async fn redis(url: &str) -> Check {
 pub(super) async fn stun(url: &str) -> Check {
     let name = format!("turn {url}");
     let remedy = "check that the server runs, and that UDP to it passes every firewall";
-    match bind(url).await {
+    match mapped_address(url).await {
         Ok(seen) => Check::ok(name, format!("answers; sees this machine as {seen}")),
         Err(error) => Check::fail(name, os(&error), remedy),
     }
-}
-
-/// The address under which a STUN or TURN server sees this machine.
-pub(crate) async fn bind(url: &str) -> io::Result<String> {
-    let server = lookup_host(host_and_port(url)?)
-        .await?
-        .next()
-        .ok_or_else(|| io::Error::other("the host has no address"))?;
-    let local: SocketAddr = if server.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let socket = UdpSocket::bind(local).await?;
-    socket.connect(server).await?;
-    let transaction: [u8; 12] = rand::random();
-    let request = [&[0, 1, 0, 0][..], &STUN_COOKIE, &transaction].concat();
-    let mut answer = [0; 1500];
-    for _ in 0..STUN_ATTEMPTS {
-        socket.send(&request).await?;
-        match timeout(STUN_TIMEOUT, socket.recv(&mut answer)).await {
-            Ok(Ok(length)) if answer[..length].get(8..20) == Some(&transaction[..]) => {
-                return Ok(
-                    mapped_address(&answer[..length]).unwrap_or_else(|| "an unnamed address".to_owned())
-                );
-            }
-            Ok(Ok(_)) | Err(_) => {}
-            Ok(Err(error)) => return Err(error),
-        }
-    }
-    Err(io::Error::new(io::ErrorKind::TimedOut, "no answer over UDP"))
-}
-
-/// `host:port` of `turn:host[:port][?transport=…]` and its like (RFC 7064, RFC 7065).
-fn host_and_port(url: &str) -> io::Result<String> {
-    let rest = ["turn:", "turns:", "stun:", "stuns:"].iter().find_map(|scheme| url.strip_prefix(scheme));
-    let rest = rest.unwrap_or(url).trim_start_matches('/');
-    let host = rest.split('?').next().unwrap_or_default();
-    if host.is_empty() {
-        return Err(io::Error::other("no host in it; write turn:host:port"));
-    }
-    let after_bracket = host.rsplit(']').next().unwrap_or(host);
-    Ok(if after_bracket.contains(':') { host.to_owned() } else { format!("{host}:{STUN_PORT}") })
-}
-
-/// The XOR-MAPPED-ADDRESS of a Binding response, for IPv4 (RFC 8489 §14.2).
-fn mapped_address(response: &[u8]) -> Option<String> {
-    let mut attributes = response.get(20..)?;
-    while attributes.len() >= 4 {
-        let kind = u16::from_be_bytes([attributes[0], attributes[1]]);
-        let length = usize::from(u16::from_be_bytes([attributes[2], attributes[3]]));
-        let value = attributes.get(4..4 + length)?;
-        if kind == 0x0020 && value.get(1) == Some(&1) && length >= 8 {
-            let port = u16::from_be_bytes([value[2] ^ STUN_COOKIE[0], value[3] ^ STUN_COOKIE[1]]);
-            let octets: Vec<String> =
-                value[4..8].iter().zip(STUN_COOKIE).map(|(a, b)| (a ^ b).to_string()).collect();
-            return Some(format!("{}:{port}", octets.join(".")));
-        }
-        attributes = attributes.get(4 + length.next_multiple_of(4)..)?;
-    }
-    None
 }
 
 #[cfg(test)]
@@ -150,19 +83,9 @@ mod tests {
     use super::*;
     use crate::commands::doctor::Verdict;
 
-    #[test]
-    fn turn_urls_are_read_with_and_without_port_and_transport() {
-        let read = |url| host_and_port(url).unwrap();
-        assert_eq!(read("turn:turn.example.org"), "turn.example.org:3478");
-        assert_eq!(read("turn:127.0.0.1:3479?transport=udp"), "127.0.0.1:3479");
-        assert_eq!(read("stun:[::1]"), "[::1]:3478");
-        assert_eq!(read("stun:[::1]:5"), "[::1]:5");
-        assert!(host_and_port("turn:").is_err());
-    }
-
     #[tokio::test]
     async fn a_server_that_answers_a_binding_request_is_well() {
-        let server = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let server = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let port = server.local_addr().unwrap().port();
         let answering = tokio::spawn(async move {
             let mut request = [0; 64];

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 pub(super) async fn run(settings: Settings) -> Result<Exit> {
     let failed = |error: &(dyn std::error::Error + 'static)| daemon_failed("the regulator", error);
     let shutdown = shutdown_on_signals().map_err(|error| failed(&error))?;
-    let munit = settings.munit().map_err(|error| failed(&error))?;
+    let munit = settings.munit().await.map_err(|error| failed(&error))?;
     let redis = redis(&settings.common, "the regulator")?;
     let listener = match settings.listen {
         Some(address) => Some(listen(address).await?),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mobz_core::id::MunitId;
 use mobz_core::munit::Capacity;
 use mobz_core::store::Store;
-use mobz_regulator::{Config, Munit, Place, serve};
+use mobz_regulator::{Config, House, Munit, Place, keep_serving};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +54,7 @@ pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
             region: "local".to_owned(),
             address: "local".to_owned(),
             capacity: Capacity { stations: args.capacity_stations, viewers: args.capacity_viewers },
-            janus: Place::Spawned(Box::new(config)),
+            janus: Place::Own(Arc::new(House::new(config))),
         }
     };
     Ok((1..=count).map(munit).collect())
@@ -66,7 +66,7 @@ fn rtp_ports(number: u32) -> RangeInclusive<u16> {
     RTP_FIRST + offset..=RTP_FIRST + offset + (RTP_PORTS - 1)
 }
 
-/// A munit that serves until `shutdown`; and what is told once it takes stations.
+/// A munit that serves until `shutdown`, whatever becomes of it meanwhile; and what is told once it takes stations.
 pub(super) fn start(
     munit: Munit,
     store: Arc<dyn Store>,
@@ -75,8 +75,11 @@ pub(super) fn start(
     let (ready, when_ready) = oneshot::channel();
     let served = async move {
         let name = format!("munit {}", munit.id);
-        let served = serve(munit, store, None, ready, shutdown).await;
-        served.map_err(|error| regulator_failed(&name, &error))
+        let served = keep_serving(munit, store, ready, shutdown.clone()).await;
+        served.map_err(|error| regulator_failed(&name, &error))?;
+        // One that was stopped has ended; the rest of the stack goes on.
+        shutdown.cancelled().await;
+        Ok(())
     };
     (served, when_ready)
 }

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use mobz_runtime::stun::mapped_address;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use crate::commands::doctor::stun;
 use crate::error::{Failure, Result, os};
 
 /// Where it listens after the ports of the stack.
@@ -82,7 +82,7 @@ pub(super) async fn start(port_base: u16) -> Result<TurnServer> {
     })?;
     let mut server = TurnServer { port, folder, child };
     let deadline = Instant::now() + READY_TIMEOUT;
-    while stun(&server.url()).await.is_err() {
+    while mapped_address(&server.url()).await.is_err() {
         let ended = server.child.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let said = std::fs::read_to_string(server.folder.path().join("log")).unwrap_or_default();

@@ -63,10 +63,11 @@ pub struct Config {
     pub log_level: u8,
     /// What it calls itself: how it is told from another Janus. Best left as it is.
     pub server_name: String,
-    /// Whether it goes on when this process ends, killed or not. Its log is `janus.log` in its directory
-    /// then; else its log is traced, and it is killed with this process (where `setpriv` is installed,
+    /// For how long it goes on when this process has ended, killed or not, in whole seconds: so long another
+    /// may take it over ([`super::Janus::adopt`]), then it ends by itself. Its log is `janus.log` in its directory.
+    /// `None` is not at all: its log is traced, and it is killed with this process (where `setpriv` is installed,
     /// from util-linux). Dropping [`super::Janus`] kills it in either case.
-    pub outlives_us: bool,
+    pub outlives_us: Option<Duration>,
 }
 
 impl Default for Config {
@@ -88,7 +89,7 @@ impl Default for Config {
             slowlink_threshold: 0,
             log_level: 3,
             server_name: format!("janus-{}", random()),
-            outlives_us: false,
+            outlives_us: None,
         }
     }
 }

@@ -7,16 +7,21 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
-use std::os::unix::process::ExitStatusExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use tokio::sync::watch;
 
 use super::{TAIL_LINES_MAX, on_path};
+
+/// How often it is looked whether a process that another one started still runs.
+const WATCH_EVERY: Duration = Duration::from_millis(50);
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +31,9 @@ pub struct Ended {
     /// The signal that ended it, if one did.
     pub signal: Option<i32>,
 }
+
+/// Nobody was told how.
+const UNKNOWN: Ended = Ended { code: None, signal: None };
 
 impl fmt::Display for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,14 +51,40 @@ impl From<ExitStatus> for Ended {
     }
 }
 
-/// A running process; killed when dropped.
+/// Runs Janus, and ends it once nobody has held the lock for long enough: who looks after it holds it, and a
+/// process that is killed lets go of it. It leads a process group, whose rest goes with it.
+const GUARD: &str = r#"
+lock=$1 grace=$2
+shift 2
+"$@" & janus=$!
+while kill -0 "$janus" 2>/dev/null; do
+  sleep 1
+  if [ ! -e "$lock" ] || flock --nonblock "$lock" true; then free=$((free + 1)); else free=0; fi
+  if [ "$free" -gt "$grace" ]; then kill -s TERM "$janus"; fi
+done &
+trap 'kill -s TERM "$janus"' TERM
+wait "$janus"
+code=$?
+while kill -0 "$janus" 2>/dev/null; do
+  wait "$janus"
+  code=$?
+done
+trap '' TERM
+kill -s TERM 0
+exit "$code"
+"#;
+
+/// A running process; killed when dropped, unless it was left.
 #[derive(Debug)]
 pub(super) struct Process {
     pid: Pid,
+    /// Whether it leads a process group that ends with it.
+    leads: bool,
     /// Held while it is signalled and while it is reaped: its id is nobody else's meanwhile.
     reaped: Arc<Mutex<bool>>,
     ended: watch::Receiver<Option<Ended>>,
     log: Log,
+    left: AtomicBool,
 }
 
 /// What a process has said.
@@ -60,19 +94,35 @@ enum Log {
     Written(PathBuf),
 }
 
+/// The file whose lock is held by who looks after a Janus that outlives its starter.
+pub(super) fn lock_in(directory: &Path) -> PathBuf {
+    directory.join("lock")
+}
+
+fn log_in(directory: &Path) -> PathBuf {
+    directory.join("janus.log")
+}
+
 impl Process {
-    pub(super) fn run(program: &Path, directory: &Path, outlives_us: bool) -> io::Result<Self> {
-        let mut command = match on_path("setpriv") {
-            Some(setpriv) if !outlives_us => {
-                let mut command = Command::new(setpriv);
-                command.args(["--pdeathsig", "KILL"]).arg(program);
-                command
-            }
-            _ => Command::new(program),
+    pub(super) fn run(program: &Path, directory: &Path, outlives_us: Option<Duration>) -> io::Result<Self> {
+        let setpriv = on_path("setpriv");
+        let dies =
+            setpriv.iter().flat_map(|setpriv| [setpriv.as_os_str(), "--pdeathsig".as_ref(), "KILL".as_ref()]);
+        let words = dies.chain([program.as_os_str()]);
+        let mut command = if let Some(grace) = outlives_us {
+            let mut command = Command::new("sh");
+            command.args(["-c", GUARD, "janus-guard"]).arg(lock_in(directory));
+            command.arg(grace.as_secs().to_string()).args(words).process_group(0);
+            command
+        } else {
+            let mut words = words;
+            let mut command = Command::new(words.next().unwrap_or(program.as_os_str()));
+            command.args(words);
+            command
         };
         command.arg("-F").arg(directory).arg("-C").arg(directory.join("janus.jcfg")).stdin(Stdio::null());
-        let log = if outlives_us {
-            let path = directory.join("janus.log");
+        let log = if outlives_us.is_some() {
+            let path = log_in(directory);
             let file = File::create(&path)?;
             command.stdout(file.try_clone()?).stderr(file);
             Log::Written(path)
@@ -98,7 +148,7 @@ impl Process {
                     let mut reaped = lock(&reaped);
                     let status = child.wait();
                     *reaped = true;
-                    let ended = status.map_or(Ended { code: None, signal: None }, Ended::from);
+                    let ended = status.map_or(UNKNOWN, Ended::from);
                     tell.send_replace(Some(ended));
                 }
                 Err(error) => {
@@ -107,7 +157,45 @@ impl Process {
             }
         })?;
         let pid = starting.recv().unwrap_or_else(|_| Err(io::Error::other("its thread has ended")))?;
-        Ok(Self { pid, reaped, ended, log })
+        let left = AtomicBool::new(false);
+        Ok(Self { pid, leads: outlives_us.is_some(), reaped, ended, log, left })
+    }
+
+    /// One that another process has started in `directory`, if it still runs.
+    pub(super) fn adopt(id: u32, directory: &Path) -> Option<Self> {
+        let pid = i32::try_from(id).ok().and_then(Pid::from_raw)?;
+        let is_it = {
+            let lock = lock_in(directory).into_os_string();
+            move || {
+                let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+                line.split(|byte| *byte == 0).any(|word| word == lock.as_encoded_bytes())
+            }
+        };
+        if !is_it() {
+            return None;
+        }
+        let reaped = Arc::new(Mutex::new(false));
+        let (tell, ended) = watch::channel(None);
+        let theirs = reaped.clone();
+        let watching = thread::Builder::new().name("janus".to_owned()).spawn(move || {
+            // It is nobody's child who could be told.
+            while !tell.is_closed() {
+                thread::sleep(WATCH_EVERY);
+                let mut reaped = lock(&theirs);
+                if !is_it() {
+                    *reaped = true;
+                    tell.send_replace(Some(UNKNOWN));
+                    return;
+                }
+            }
+        });
+        watching.ok()?;
+        let log = Log::Written(log_in(directory));
+        Some(Self { pid, leads: true, reaped, ended, log, left: AtomicBool::new(false) })
+    }
+
+    pub(super) fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn id(&self) -> u32 {
@@ -115,11 +203,14 @@ impl Process {
     }
 
     pub(super) fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.signal(|pid| kill_process(pid, Signal::TERM));
     }
 
     pub(super) fn kill(&self) {
-        self.signal(Signal::KILL);
+        let leads = self.leads;
+        self.signal(|pid| {
+            if leads { kill_process_group(pid, Signal::KILL) } else { kill_process(pid, Signal::KILL) }
+        });
     }
 
     pub(super) fn try_ended(&self) -> Option<Ended> {
@@ -129,8 +220,8 @@ impl Process {
     pub(super) async fn ended(&self) -> Ended {
         let mut ended = self.ended.clone();
         match ended.wait_for(Option::is_some).await {
-            Ok(ended) => ended.unwrap_or(Ended { code: None, signal: None }),
-            Err(_) => Ended { code: None, signal: None },
+            Ok(ended) => ended.unwrap_or(UNKNOWN),
+            Err(_) => UNKNOWN,
         }
     }
 
@@ -149,17 +240,19 @@ impl Process {
         self.tail().contains(word)
     }
 
-    fn signal(&self, signal: Signal) {
+    fn signal(&self, send: impl FnOnce(Pid) -> rustix::io::Result<()>) {
         let reaped = lock(&self.reaped);
         if !*reaped {
-            let _gone_already = kill_process(self.pid, signal);
+            let _gone_already = send(self.pid);
         }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        if !self.left.load(Ordering::Relaxed) {
+            self.kill();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use janus_client::admin::InRoom;
-use janus_client::spawn::{self, SpawnError};
+use janus_client::spawn::SpawnError;
 use janus_client::video_room::{
     ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Create, Destroy, JoinPublisher, JoinSubscriber,
     List, Moderate, Publish, SubscriberStream,
@@ -19,9 +19,10 @@ use janus_client::{
 use mobz_core::id::{MunitId, StationId};
 use mobz_core::signal::{Code, IceCandidate, Refusal};
 use parking_lot::Mutex;
-use tempfile::TempDir;
 use thiserror::Error as ThisError;
+use tokio::sync::RwLock;
 
+use super::house::{House, Tenant};
 use crate::opaque::Opaque;
 use crate::plane::{Command, Handle, Kind, Outcome, Seen, Stream, offer_session};
 use crate::sdp;
@@ -47,8 +48,8 @@ pub enum Place {
         /// The Admin API's secret.
         admin_secret: Option<String>,
     },
-    /// It is started, and ends with the regulator.
-    Spawned(Box<spawn::Config>),
+    /// It is the munit's own: started here, and ended with the munit.
+    Own(Arc<House>),
 }
 
 /// Why there is no Janus.
@@ -73,13 +74,12 @@ pub(super) struct Janus {
     /// Requests about rooms go over this one; its opaque id says which regulator has the session.
     rooms: Attached<Fresh>,
     handles: Mutex<HashMap<Handle, Role>>,
-    process: Option<Process>,
-}
-
-#[derive(Debug)]
-struct Process {
-    janus: spawn::Janus,
-    _folder: TempDir,
+    /// Held by who detaches a handle, and alone by who destroys a room: Janus tells those in a room of its end by
+    /// their handles, and dies (a segmentation fault in `janus_plugin_session_is_alive`, seen with 1.1.2) where one
+    /// is freed meanwhile.
+    freeing: RwLock<()>,
+    /// Its process, where it is the munit's own.
+    tenant: Option<Arc<Tenant>>,
 }
 
 /// A handle in its role.
@@ -108,16 +108,15 @@ impl Janus {
     /// Reaches Janus, or starts it, and takes over what an earlier regulator of `munit` had there.
     pub(super) async fn reach(place: &Place, munit: &MunitId, instance: &str) -> Result<Reached, JanusError> {
         let mut options = Options { request_timeout: REQUEST_MAX, ..Options::default() };
-        let (url, admin_url, process) = match place {
+        let (url, admin_url, tenant) = match place {
             Place::There { url, admin_url, admin_secret } => {
                 options.admin_secret.clone_from(admin_secret);
                 (url.clone(), admin_url.clone(), None)
             }
-            Place::Spawned(config) => {
-                let folder = TempDir::with_prefix("mobz-janus-").map_err(JanusError::Folder)?;
-                let janus = spawn::Janus::start(config, folder.path()).await?;
-                options.admin_secret = Some(janus.config().admin_secret.clone());
-                (janus.url(), janus.admin_url(), Some(Process { janus, _folder: folder }))
+            Place::Own(house) => {
+                let tenant = house.tenant().await?;
+                options.admin_secret = Some(tenant.janus.config().admin_secret.clone());
+                (tenant.janus.url(), tenant.janus.admin_url(), Some(tenant))
             }
         };
         let client = Client::connect(&url, options.clone()).await?;
@@ -128,8 +127,8 @@ impl Janus {
         };
         let (sink, events) = events(EVENTS_MAX);
         let earlier = match &admin {
-            Some(admin) if process.is_none() => earlier(admin, munit).await?,
-            Some(_) | None => None,
+            Some(admin) => earlier(admin, munit).await?,
+            None => None,
         };
         let (session, predecessor) = match earlier {
             Some(earlier) => (client.claim(earlier.session).await?, Some(earlier)),
@@ -139,20 +138,29 @@ impl Janus {
         if let Some(earlier) = &predecessor {
             session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
         }
-        let janus = Self { client, admin, session, sink, rooms, handles: Mutex::default(), process };
+        let janus = Self {
+            client,
+            admin,
+            session,
+            sink,
+            rooms,
+            handles: Mutex::default(),
+            freeing: RwLock::default(),
+            tenant,
+        };
         let predecessor = predecessor.map(|earlier| earlier.instance);
         Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
     }
 
     /// Its process, where it was started here.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.process.as_ref().map(|process| process.janus.id())
+        self.tenant.as_ref().map(|tenant| tenant.janus.id())
     }
 
     /// Waits until its process has ended; for ever where somebody else started it.
     pub(super) async fn ended(&self) {
-        match &self.process {
-            Some(process) => drop(process.janus.ended().await),
+        match &self.tenant {
+            Some(tenant) => drop(tenant.janus.ended().await),
             None => std::future::pending().await,
         }
     }
@@ -165,11 +173,11 @@ impl Janus {
                 Client::connect(url, options).await.is_ok()
             }
             // Its process says more.
-            Place::Spawned(_) => true,
+            Place::Own(_) => true,
         }
     }
 
-    /// Lets go of it; what it has stays for its `reclaim_session_timeout`, and what was started here ends.
+    /// Lets go of it; what it has stays for its `reclaim_session_timeout`.
     pub(super) async fn close(&self) {
         self.client.close().await;
         if let Some(admin) = &self.admin {
@@ -247,6 +255,7 @@ impl Janus {
             }
             Command::Destroy(station) => {
                 let destroy = Destroy { room: room_of(&station), secret: None, permanent: None };
+                let _alone = self.freeing.write().await;
                 allow(self.rooms.ask(&destroy).await.map(drop), VideoRoomCode::NO_SUCH_ROOM)
             }
             Command::Publish { station, opaque, sdp } => self.publish(&station, &opaque, sdp).await,
@@ -290,6 +299,7 @@ impl Janus {
             }
             Command::Detach(handle) => {
                 let role = self.handles.lock().remove(&handle);
+                let _frees = self.freeing.read().await;
                 match role {
                     Some(Role::Publisher(publisher)) => publisher.detach().await?,
                     Some(Role::Subscriber(subscriber)) => subscriber.detach().await?,
@@ -309,7 +319,7 @@ impl Janus {
                 self.handles.lock().insert(handle, Role::Publisher(publisher));
                 Ok(published(handle, answer))
             }
-            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+            Err(refused) => Err(self.give_back(refused.handle, refused.error).await),
         }
     }
 
@@ -330,8 +340,17 @@ impl Janus {
                 let streams = streams.iter().map(stream_of).collect();
                 Ok(Outcome::Subscribed { handle, sdp: offer.into_sdp(), streams })
             }
-            Err(refused) => Err(give_back(refused.handle, refused.error).await),
+            Err(refused) => Err(self.give_back(refused.handle, refused.error).await),
         }
+    }
+
+    /// Detaches a handle that a refused request leaves.
+    async fn give_back(&self, handle: Attached<Fresh>, error: Error) -> Error {
+        let _frees = self.freeing.read().await;
+        if let Err(left) = handle.detach().await {
+            tracing::debug!(%left, "a handle is left; it is found when somebody looks");
+        }
+        error
     }
 
     fn role(&self, handle: Handle) -> Result<Role, Error> {
@@ -383,14 +402,6 @@ async fn earlier(admin: &Admin, munit: &MunitId) -> Result<Option<Earlier>, Erro
         }
     }
     Ok(None)
-}
-
-/// Detaches a handle that a refused request leaves.
-async fn give_back(handle: Attached<Fresh>, error: Error) -> Error {
-    if let Err(left) = handle.detach().await {
-        tracing::debug!(%left, "a handle is left; it is found when somebody looks");
-    }
-    error
 }
 
 fn room_of(station: &StationId) -> RoomId {

@@ -5,46 +5,44 @@
 
 mod care;
 mod events;
+mod house;
 mod janus;
 mod record;
+mod run;
 mod tell;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use janus_client::{Change, Changes, Events, Told};
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
-use mobz_core::munit::{BEAT_INTERVAL, Capacity, Record};
+use mobz_core::munit::{Capacity, Load, Record, Wanted};
 use mobz_core::signal::{Code, MunitMessage, Refusal};
-use mobz_core::store::{BusEvent, LoadedMunit, Revision, Store, StoreError, Subscription};
+use mobz_core::store::{BusEvent, LoadedMunit, Revision, Store, StoreError};
 use mobz_core::time::Timestamp;
 use mobz_runtime::clock;
 use mobz_runtime::node::{Node, NodeError};
 use thiserror::Error;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
 
 use self::events::event_of;
+pub use self::house::House;
 use self::janus::{Janus, Reached};
 pub use self::janus::{JanusError, Place};
+pub(crate) use self::run::Running;
 use self::tell::{Tellers, Telling};
 use crate::metrics::Metrics;
 use crate::plane::{Effect, Event, Handle, Input, Job, Outcome, Plane, Seen};
 
 /// How many results of what runs beside the driver wait to be taken in; what has more waits itself.
 const NEWS_MAX: usize = 1024;
-/// The longest time between two looks at what waits in the plane.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often what nobody uses any more is looked for.
-const CARE_EVERY: Duration = Duration::from_secs(30);
-/// How often it is logged how full the munit is.
-const LOAD_EVERY: Duration = Duration::from_secs(60);
+/// The pause before Janus is looked at again where signals wait for what it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// The pause before Janus is tried again; it doubles each time, up to [`JANUS_PAUSE_MAX`].
 const JANUS_PAUSE_MIN: Duration = Duration::from_millis(100);
 /// The longest pause before Janus is tried again.
@@ -53,8 +51,6 @@ const JANUS_PAUSE_MAX: Duration = Duration::from_secs(2);
 const PROBES: u32 = 3;
 /// The pause between two of these.
 const PROBE_PAUSE: Duration = Duration::from_millis(150);
-/// How long the end may take: rooms are told that their stations are gone.
-const END_MAX: Duration = Duration::from_secs(5);
 
 /// What a munit is.
 #[derive(Clone, Debug)]
@@ -112,6 +108,8 @@ pub(crate) struct Driver {
     reading: Option<bool>,
     looking: Option<bool>,
     beating: bool,
+    /// What the last heartbeat told.
+    told_load: Load,
     caring: bool,
     /// Stations without a room that knows them at the last look.
     orphans: Vec<StationId>,
@@ -133,6 +131,7 @@ enum News {
     Beat(Result<Option<Revision>, StoreError>),
     Seen(Timestamp, Vec<StationId>, Option<Vec<Seen>>),
     Unseen,
+    LookAgain,
     Reached(Box<Reached>),
     /// This Janus is dead.
     Dead(Arc<Janus>),
@@ -174,6 +173,7 @@ impl Driver {
             reading: None,
             looking: None,
             beating: false,
+            told_load: Load::default(),
             caring: false,
             orphans: Vec::new(),
             moves: BTreeMap::new(),
@@ -194,7 +194,7 @@ impl Driver {
         let stations = loaded.record.as_ref().map(|record| record.stations.clone()).unwrap_or_default();
         (self.record, self.revision) = (loaded.record, loaded.revision);
         if took_over {
-            self.apply(Input::Record { since, stations });
+            self.apply(Input::TakeOver { since, stations });
         } else {
             // A Janus that has none of them: their publishers begin anew.
             for (station, assigned) in stations {
@@ -211,6 +211,16 @@ impl Driver {
             self.perform(effect);
         }
         self.metrics.load(self.plane.load());
+        self.tell_empty();
+    }
+
+    /// Somebody may wait for a draining munit to be empty: it is told at once, not with the next heartbeat.
+    fn tell_empty(&mut self) {
+        let (load, empty) = (self.plane.load(), Load::default());
+        let is_active = self.record.as_ref().is_none_or(|record| record.wanted == Wanted::Active);
+        if load == empty && self.told_load != empty && !is_active {
+            self.beat();
+        }
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -329,7 +339,10 @@ impl Driver {
         let (janus, munit, instance) = (janus.clone(), self.munit.clone(), self.instance.clone());
         self.beside(async move {
             janus.close().await;
-            drop(janus);
+            if let Place::Own(house) = &munit.janus {
+                // It may run still, without the session.
+                house.end().await;
+            }
             let mut pause = JANUS_PAUSE_MIN;
             loop {
                 match Janus::reach(&munit.janus, &munit.id, &instance).await {
@@ -380,6 +393,7 @@ impl Driver {
             }
             News::Beat(answer) => {
                 self.beating = false;
+                self.tell_empty();
                 match answer {
                     Ok(Some(revision)) if revision == self.revision => {}
                     Ok(Some(_)) => self.read_record(),
@@ -396,7 +410,16 @@ impl Driver {
                     self.look();
                 }
             }
-            News::Unseen => self.looking = None,
+            News::Unseen => {
+                self.looking = None;
+                if self.plane.is_blind() {
+                    self.beside(async {
+                        sleep(LOOK_AGAIN).await;
+                        Some(News::LookAgain)
+                    });
+                }
+            }
+            News::LookAgain => self.look(),
             News::Reached(reached) => {
                 let Reached { janus, events, changes, .. } = *reached;
                 tracing::info!(munit = %self.munit.id, pid = janus.pid(), "Janus is back");
@@ -409,83 +432,6 @@ impl Driver {
             News::Cared { orphans, present } => self.cared(orphans, present),
         }
         Ok(self.live())
-    }
-}
-
-/// A regulator with what comes to it.
-pub(crate) struct Running {
-    driver: Driver,
-    coming: mpsc::Receiver<News>,
-    subscription: Box<dyn Subscription>,
-}
-
-impl Running {
-    /// Serves until `shutdown`, or until the munit is stopped.
-    ///
-    /// # Errors
-    /// When another process speaks for the munit.
-    pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), RegulatorError> {
-        let mut beat = interval(BEAT_INTERVAL);
-        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut care = interval(CARE_EVERY);
-        care.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        care.reset();
-        let mut load = interval(LOAD_EVERY);
-        load.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let driver = &mut self.driver;
-        let served = loop {
-            let due = driver.plane.due().map_or(LOOK_EVERY, |due| due.since(clock::now())).min(LOOK_EVERY);
-            let due = Instant::now() + due;
-            let janus = driver.janus.clone();
-            tokio::select! {
-                () = shutdown.cancelled() => break Ok(()),
-                event = self.subscription.next() => match event {
-                    Some(event) => driver.signal(event),
-                    None => break Ok(()),
-                },
-                Some(news) = self.coming.recv() => match driver.news(news) {
-                    Ok(false) => {}
-                    Ok(true) => break Ok(()),
-                    Err(error) => break Err(error),
-                },
-                Some(told) = next_told(&mut driver.events) => driver.told(told),
-                Some(change) = next_change(&mut driver.changes) => driver.changed(&change),
-                () = ended(janus.as_deref()) => janus.iter().for_each(|janus| driver.dead(janus)),
-                _ = beat.tick() => {
-                    driver.beat();
-                    driver.live();
-                }
-                _ = care.tick() => driver.care(),
-                _ = load.tick() => driver.log_load(),
-                () = sleep_until(due) => driver.apply(Input::Due),
-            }
-        };
-        driver.metrics.ready.store(false, Ordering::Relaxed);
-        if timeout(END_MAX, driver.end(served.is_ok())).await.is_err() {
-            tracing::warn!("the end took too long; rooms will notice by themselves");
-        }
-        served
-    }
-}
-
-async fn ended(janus: Option<&Janus>) {
-    match janus {
-        Some(janus) => janus.ended().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_told(events: &mut Option<Events>) -> Option<Told> {
-    match events {
-        Some(events) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn next_change(changes: &mut Option<Changes>) -> Option<Change> {
-    match changes {
-        Some(changes) => changes.next().await,
-        None => std::future::pending().await,
     }
 }
 

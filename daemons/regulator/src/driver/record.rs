@@ -13,7 +13,7 @@ use mobz_core::time::Timestamp;
 use mobz_runtime::clock;
 use tokio::time::sleep;
 
-use super::{Driver, News, RegulatorError};
+use super::{Driver, News, Place, RegulatorError};
 use crate::lifecycle::{self, Step};
 use crate::plane::Input;
 
@@ -69,7 +69,8 @@ impl Driver {
         if std::mem::replace(&mut self.beating, true) {
             return;
         }
-        let beat = Beat { instance: self.instance.clone(), at: clock::now(), ready, load: self.plane.load() };
+        self.told_load = self.plane.load();
+        let beat = Beat { instance: self.instance.clone(), at: clock::now(), ready, load: self.told_load };
         let (store, munit) = (self.store.clone(), self.munit.id.clone());
         self.beside(async move { Some(News::Beat(store.beat_munit(&munit, &beat).await)) });
     }
@@ -225,13 +226,17 @@ impl Driver {
         ends
     }
 
-    /// The regulator ends. A Janus of its own ends with it: its rooms are told. One that was there before
-    /// goes on, and waits for the next regulator.
-    pub(super) async fn end(&mut self, speaks: bool) {
+    /// The regulator ends. Asked to, a munit with a Janus of its own ends with it: its rooms are told. A Janus
+    /// that was there before goes on, and so does the one of a regulator that broke: both wait for the next.
+    pub(super) async fn end(&mut self, served: &Result<(), RegulatorError>) {
         let is_stopped =
             self.record.as_ref().is_some_and(|record| matches!(record.wanted, Wanted::Stopped { .. }));
-        let is_own = self.janus.as_ref().is_none_or(|janus| janus.pid().is_some());
-        if speaks && (is_own || is_stopped) {
+        let house = match &self.munit.janus {
+            Place::Own(house) => Some(house.clone()),
+            Place::There { .. } => None,
+        };
+        let speaks = served.is_ok();
+        if speaks && (house.is_some() || is_stopped) {
             for station in self.plane.stations().into_keys() {
                 self.apply(Input::GiveUp(station));
             }
@@ -246,6 +251,11 @@ impl Driver {
         }
         if let Some(janus) = self.janus.take() {
             janus.close().await;
+        }
+        // Of one that another speaks for, nobody takes the Janus over: that one has its own.
+        let is_displaced = matches!(served, Err(RegulatorError::Displaced(_)));
+        if let Some(house) = house.filter(|_| speaks || is_displaced) {
+            house.end().await;
         }
     }
 }

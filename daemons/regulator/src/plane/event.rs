@@ -1,9 +1,8 @@
 //! What happens to handles unasked.
 
-use mobz_core::signal::{Asker, IceCandidate, MunitSignal, ServerSignal};
+use mobz_core::signal::{IceCandidate, ServerSignal};
 
-use super::port::{Effect, Event, Handle};
-use super::station::Watching;
+use super::port::{Event, Handle};
 use super::{Held, Plane, Seat};
 
 impl Plane {
@@ -29,21 +28,6 @@ impl Plane {
             Event::Candidate(candidate) => self.candidate(&seat, candidate),
             Event::Layer { substream, temporal } => self.layer_came(&seat, substream, temporal),
         }
-    }
-
-    /// Media may flow: what a watcher had instead before is let go.
-    fn watcher_up(&mut self, seat: &Seat) {
-        let Some(watcher) = self.watcher(seat) else { return };
-        let at = watcher.at.clone();
-        let Watching::Joined(subscription) = &mut watcher.state else { return };
-        let Some(station) = subscription.replaces.take().filter(|station| *station != seat.station) else {
-            return;
-        };
-        let (Some(munit), Some(whom), Some(at)) = (station.munit(), self.whom(seat, at.clone()), at) else {
-            return;
-        };
-        let from = Asker { room: whom.room, user: whom.user, at, re: None };
-        self.out.push(Effect::Signal { munit, signal: MunitSignal::Unwatch { station }, from });
     }
 
     /// A candidate of Janus.

@@ -6,12 +6,41 @@ use mobz_core::id::{RoomId, StationId};
 use mobz_core::signal::{Asker, MunitSignal};
 
 use super::port::Effect;
-use super::{Plane, Watching};
+use super::{Plane, Seat, Watching};
 
 /// How long watchers may take to be handed over; then the station goes all the same.
 pub(super) const HAND_OVER_WAIT: Duration = Duration::from_secs(10);
 
+/// For how long a viewer gets both the old station and the new one: its connection to the new one stands, but
+/// nothing can be shown of it before the key frame comes that it asked its publisher for.
+pub(super) const OVERLAP: Duration = Duration::from_secs(1);
+
 impl Plane {
+    /// A watcher's connection stands: what it had instead before is let go soon.
+    pub(super) fn watcher_up(&mut self, seat: &Seat) {
+        let lets_go = self.now.after(OVERLAP);
+        let Some(watcher) = self.watcher(seat) else { return };
+        if let Watching::Joined(subscription) = &mut watcher.state
+            && subscription.replaces.as_ref().is_some_and(|replaced| *replaced != seat.station)
+        {
+            subscription.lets_go.get_or_insert(lets_go);
+        }
+    }
+
+    /// Tells the munit of the station that this one replaces for a watcher that it is not watched any more.
+    pub(super) fn let_replaced_go(&mut self, seat: &Seat) {
+        let Some(watcher) = self.watcher(seat) else { return };
+        let at = watcher.at.clone();
+        let Watching::Joined(subscription) = &mut watcher.state else { return };
+        subscription.lets_go = None;
+        let Some(station) = subscription.replaces.take() else { return };
+        let (Some(munit), Some(whom), Some(at)) = (station.munit(), self.whom(seat, at.clone()), at) else {
+            return;
+        };
+        let from = Asker { room: whom.room, user: whom.user, at, re: None };
+        self.out.push(Effect::Signal { munit, signal: MunitSignal::Unwatch { station }, from });
+    }
+
     /// Asks the munit of `to` to offer it to everybody who watches `station` here.
     pub(super) fn hand_over(&mut self, id: &StationId, to: &StationId) {
         let Some(munit) = to.munit() else { return };

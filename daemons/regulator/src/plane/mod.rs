@@ -42,8 +42,10 @@ pub struct Plane {
     last_job: u64,
     /// Stations whose rooms are being destroyed, and what they shall be after it.
     ending: BTreeMap<StationId, Option<Assigned>>,
-    /// Signals for stations that only the record may know.
+    /// Signals for stations that only the record may know, or for what Janus may have.
     parked: Vec<Parked>,
+    /// Whether it still has to find out what Janus has of an earlier regulator's.
+    blind: bool,
     now: Timestamp,
     out: Vec<Effect>,
 }
@@ -85,6 +87,7 @@ impl Plane {
             last_job: 0,
             ending: BTreeMap::new(),
             parked: Vec::new(),
+            blind: false,
             now: Timestamp::default(),
             out: Vec::new(),
         }
@@ -95,6 +98,10 @@ impl Plane {
         self.now = now;
         match input {
             Input::Signal(message) => self.signal(*message),
+            Input::TakeOver { since, stations } => {
+                self.blind = true;
+                self.record(since, &stations);
+            }
             Input::Record { since, stations } => self.record(since, &stations),
             Input::Done { job, outcome } => self.done(job, outcome),
             Input::Event { handle, event } => self.event(handle, event),
@@ -112,6 +119,11 @@ impl Plane {
         let watching =
             |station: &Station| station.watchers.values().filter(|watcher| watcher.counts()).count();
         Load { stations: self.stations.len(), viewers: self.stations.values().map(watching).sum() }
+    }
+
+    /// Whether media signals wait until it has seen what Janus has.
+    pub fn is_blind(&self) -> bool {
+        self.blind
     }
 
     /// The stations it has, as a record would name them.
@@ -139,6 +151,14 @@ impl Plane {
                 }
             }
         }
+        self.unpark(since);
+    }
+
+    /// Does what was parked before the record was read, `since` when its reading began.
+    fn unpark(&mut self, since: Timestamp) {
+        if self.blind {
+            return;
+        }
         let (decided, wait) =
             std::mem::take(&mut self.parked).into_iter().partition(|parked| parked.at < since);
         self.parked = wait;
@@ -148,6 +168,10 @@ impl Plane {
                 Some(station) if self.stations.contains_key(station) => self.enqueue(ask, signal),
                 Some(_) | None => self.refuse(&ask, no_such_station()),
             }
+        }
+        if !self.parked.is_empty() {
+            // As young as this reading, or younger: nothing else has it read again.
+            self.out.push(Effect::ReadRecord);
         }
     }
 
@@ -241,6 +265,10 @@ impl Plane {
             });
         }
         self.handles.clear();
+        self.blind = false;
+        for Parked { ask, .. } in std::mem::take(&mut self.parked) {
+            self.refuse(&ask, unavailable());
+        }
     }
 
     /// Gives Janus a command.

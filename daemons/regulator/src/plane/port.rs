@@ -22,6 +22,14 @@ pub struct Job(pub u64);
 pub enum Input {
     /// A signal from a node, or from another munit.
     Signal(Box<MunitMessage>),
+    /// As [`Input::Record`], where Janus has what an earlier regulator left: until it is [`Input::Seen`],
+    /// media signals wait.
+    TakeOver {
+        /// When reading the record began.
+        since: Timestamp,
+        /// The stations it names.
+        stations: BTreeMap<StationId, Assigned>,
+    },
     /// The munit's record, as it stood at some moment after `since`.
     Record {
         /// When reading it began.

@@ -6,7 +6,8 @@ use mobz_core::id::{RoomId, StationId, UserId};
 use mobz_core::time::Timestamp;
 
 use super::layer::Layers;
-use super::port::{Event, Handle, Kind, Seen};
+use super::port::{Effect, Event, Handle, Kind, Seen};
+use super::signal::{Parked, station_of};
 use super::station::{Link, Phase, Subscription, Watching};
 use super::{Doing, Plane, Seat};
 use crate::opaque::Role;
@@ -39,10 +40,39 @@ impl Plane {
         for seen in handles {
             match self.handles.get(&seen.handle) {
                 Some(held) if !seen.connected && held.since < since => self.hung_unheard(seen.handle),
+                Some(_) if seen.connected && seen.up => self.up_unheard(seen.handle),
                 Some(_) => {}
                 None => self.adopt(seen),
             }
         }
+        if std::mem::take(&mut self.blind) {
+            self.sighted();
+        }
+    }
+
+    /// A publisher's handle whose media flow: of one that was taken up before, that may not have been heard.
+    fn up_unheard(&mut self, handle: Handle) {
+        let seat = self.handles.get(&handle).map(|held| held.seat.clone());
+        let Some(seat) = seat.filter(|seat| seat.watcher.is_none()) else { return };
+        let link = self.stations.get(&seat.station).and_then(|station| station.publisher.link.as_ref());
+        if link.is_some_and(|link| link.handle == handle && !link.up && !link.hung) {
+            self.publisher_up(&seat);
+        }
+    }
+
+    /// What was asked meanwhile is done, and once more is looked for what happened meanwhile; what is for a station that only the record may know waits for that.
+    fn sighted(&mut self) {
+        for Parked { at, ask, signal } in std::mem::take(&mut self.parked) {
+            if station_of(&signal).is_some_and(|station| self.stations.contains_key(station)) {
+                self.enqueue(ask, signal);
+            } else {
+                self.parked.push(Parked { at, ask, signal });
+            }
+        }
+        if !self.parked.is_empty() {
+            self.out.push(Effect::ReadRecord);
+        }
+        self.out.push(Effect::Look);
     }
 
     /// A handle without connection: one that had one has lost it. A watcher that has not answered yet has none.
@@ -77,14 +107,18 @@ impl Plane {
             None => return self.detach(handle),
             Some(user) => {
                 let watcher = station.watchers.entry(user.clone()).or_default();
-                if watcher.handle().is_some() {
-                    return self.detach(handle);
+                match watcher.state {
+                    Watching::Idle | Watching::Hung { .. } => {}
+                    // What it asked for since is its next one.
+                    Watching::Waiting { .. } | Watching::Joined(_) => return self.detach(handle),
                 }
                 watcher.heard = now;
                 let to = station.publisher.link.as_ref().map(|link| link.handle);
                 let video = streams.into_iter().find(|stream| stream.kind == Kind::Video);
                 let layers = Layers::default();
-                watcher.state = Watching::Joined(Subscription { handle, to, replaces: None, video, layers });
+                let (replaces, lets_go) = (None, None);
+                watcher.state =
+                    Watching::Joined(Subscription { handle, to, replaces, lets_go, video, layers });
             }
         }
         self.hold(handle, &seat);

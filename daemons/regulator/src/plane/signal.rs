@@ -94,8 +94,11 @@ impl Plane {
             | MunitSignal::Unwatch { .. }
             | MunitSignal::Layer { .. }
             | MunitSignal::Mute { .. } => {
-                if station_of(&signal).is_some_and(|station| self.stations.contains_key(station)) {
+                let is_here = |station| self.stations.contains_key(station);
+                if !self.blind && station_of(&signal).is_some_and(is_here) {
                     self.enqueue(ask, signal);
+                } else if self.blind && self.parked.len() < PARKED_MAX {
+                    self.parked.push(Parked { at: self.now, ask, signal });
                 } else if let MunitSignal::Unwatch { .. } = signal {
                     // Gone already.
                     self.finish(&ask);

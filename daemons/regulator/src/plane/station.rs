@@ -98,6 +98,8 @@ pub(super) struct Subscription {
     pub(super) to: Option<Handle>,
     /// The station it lets go once this one's media flow.
     pub(super) replaces: Option<StationId>,
+    /// When it lets that go: both flow until then.
+    pub(super) lets_go: Option<Timestamp>,
     /// The m-line of video, if there is one.
     pub(super) video: Option<Stream>,
     pub(super) layers: Layers,
@@ -128,7 +130,9 @@ impl Watcher {
     pub(super) fn due(&self) -> Option<Timestamp> {
         match &self.state {
             Watching::Waiting { until, .. } | Watching::Hung { until } => Some(*until),
-            Watching::Joined(subscription) => subscription.layers.due(),
+            Watching::Joined(subscription) => {
+                subscription.layers.due().into_iter().chain(subscription.lets_go).min()
+            }
             Watching::Idle => None,
         }
     }

@@ -11,6 +11,7 @@ use mobz_core::signal::{
 use mobz_core::time::Timestamp;
 
 mod moving;
+mod takeover;
 
 use super::layer::LAYER_WAIT;
 use super::watch::WATCH_WAIT;
@@ -379,6 +380,19 @@ fn a_signal_for_an_unknown_station_waits_for_the_record() {
 }
 
 #[test]
+fn a_signal_as_young_as_the_reading_of_the_record_has_it_read_again() {
+    let mut world = World::new();
+    world.watch("bob");
+    world.effects.clear();
+    let since = world.now;
+    world.apply(Input::Record { since, stations: BTreeMap::new() });
+    assert!(has(&world, |effect| *effect == Effect::ReadRecord));
+    assert!(world.told().is_empty());
+    world.record(&[]);
+    assert_eq!(world.told(), ["bob Error no_such_station 1"]);
+}
+
+#[test]
 fn a_record_read_before_an_assignment_does_not_undo_it() {
     let mut world = World::new();
     let since = world.now;
@@ -408,32 +422,6 @@ fn what_nobody_can_be_sure_of_is_looked_at() {
     let since = world.now;
     world.apply(Input::Seen { since, rooms: vec![station()], handles: vec![seen] });
     assert_eq!(world.commands[0].1, Command::Detach(Handle(9)), "what fits nothing goes");
-}
-
-#[test]
-fn a_regulator_without_memory_takes_up_what_is_there() {
-    let mut world = World::new();
-    world.record(&[station()]);
-    world.answer(&Command::Make(station()), Outcome::Done);
-    let seen = |handle, role, name| Seen {
-        handle: Handle(handle),
-        opaque: Opaque { role, room: room(), station: station(), user: user(name) },
-        connected: true,
-        up: true,
-        session: offer_session(OFFER),
-        streams: streams(true),
-    };
-    let handles = vec![seen(2, Role::Watcher, "bob"), seen(1, Role::Publisher, "ann")];
-    let since = world.now;
-    let unknown = StationId::on(&"m1".parse().unwrap(), 7);
-    world.apply(Input::Seen { since, rooms: vec![station(), unknown.clone()], handles });
-    world.answer(&Command::Destroy(unknown), Outcome::Done);
-    assert_eq!((world.commands.len(), world.plane.load().viewers), (0, 1));
-    world.publish(OFFER_AGAIN);
-    let command = world.answers(failed(false));
-    assert_eq!(command, Command::Renegotiate { handle: Handle(1), sdp: OFFER_AGAIN.into() });
-    world.watch("cem");
-    world.subscribed(3);
 }
 
 #[test]

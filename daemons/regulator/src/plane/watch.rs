@@ -87,12 +87,13 @@ impl Plane {
         };
         let video = streams.iter().find(|stream| stream.kind == Kind::Video).cloned();
         let layers = Layers::default();
-        watcher.state =
-            Watching::Joined(Subscription { handle, to, replaces: replaces.clone(), video, layers });
+        let (lets_go, told) = (None, replaces.clone());
+        watcher.state = Watching::Joined(Subscription { handle, to, replaces, lets_go, video, layers });
         let at = watcher.at.clone();
         if let Some(ask) = ask.as_ref().filter(|ask| ask.inline) {
             return self.acknowledge(ask, MunitDone { sdp: Some(sdp) });
         }
+        let replaces = told;
         let signal = ServerSignal::WatchAck { station: seat.station.clone(), user: publisher, sdp, replaces };
         match (ask, &seat.watcher) {
             (Some(ask), _) => self.answer(&ask, signal),
@@ -188,8 +189,14 @@ impl Plane {
                 Watching::Hung { .. } if is_published => watcher.state = Watching::Idle,
                 Watching::Hung { until } => *until = now.after(WATCH_WAIT),
                 Watching::Joined(subscription) => {
-                    let (re, at) = (subscription.layers.supersede(), watcher.at.clone());
-                    if let Some(whom) = self.whom(&seat, at) {
+                    let lets_go = subscription.lets_go.is_some_and(|at| at <= now);
+                    let is_late = subscription.layers.due().is_some_and(|due| due <= now);
+                    let (re, at) =
+                        (is_late.then(|| subscription.layers.supersede()).flatten(), watcher.at.clone());
+                    if lets_go {
+                        self.let_replaced_go(&seat);
+                    }
+                    if is_late && let Some(whom) = self.whom(&seat, at) {
                         let message = "the layer has not come; the publisher may not send it now";
                         self.tell(whom, Refusal::new(Code::Timeout, message).into(), re);
                     }

@@ -28,8 +28,9 @@ const MUNIT_WAIT: Duration = Duration::from_secs(5);
 const OFFERS_WAIT: Duration = Duration::from_secs(2);
 /// The most signals to munits whose acknowledgement is awaited; those beyond are not timed.
 const WAITING_MAX: usize = 100_000;
-/// When to try again where a munit is gone: by then it is known to be lost, and its stations elsewhere.
-const MUNIT_RETRY: Duration = Duration::from_secs(6);
+/// When to try again where nobody listens for a munit: a regulator that was killed is back by then. Of one that
+/// is gone with its Janus, `StationLost` tells.
+const MUNIT_RETRY: Duration = Duration::from_secs(1);
 
 /// Signals to munits that are not acknowledged yet.
 #[derive(Debug, Default)]

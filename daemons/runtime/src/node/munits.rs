@@ -3,6 +3,7 @@
 //! The record first, then the signal that wakes: what a munit misses it reads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mobz_core::id::{MunitId, RoomId, StationId};
@@ -10,8 +11,8 @@ use mobz_core::munit::{self, BEAT_MISSING_MAX, CAPACITY_RETRY, Decided};
 use mobz_core::placement::{CANDIDATES_MAX, choose};
 use mobz_core::room::{Input, Placing, Purpose};
 use mobz_core::signal::{Code, MunitSignal, Refusal, ServerSignal};
-use mobz_core::store::{Committed, Event, LoadedMunit};
-use mobz_core::time::Timestamp;
+use mobz_core::store::{Committed, Event, LoadedMunit, StoreError};
+use mobz_core::time::{Timestamp, millis};
 
 use super::{COMMIT_ATTEMPTS_MAX, Node, NodeError};
 use crate::clock;
@@ -22,7 +23,7 @@ const PLACE_ATTEMPTS_MAX: usize = 8;
 /// The most stations that wait for the store to be taken off their munits' records; those beyond are
 /// left for the munits to find.
 const UNASSIGN_WAITING_MAX: usize = 100_000;
-/// How many rooms of a lost munit are told at once.
+/// How many lost munits, and how many rooms of each, are told at once.
 const LOST_AT_ONCE: usize = 16;
 
 impl Node {
@@ -155,24 +156,29 @@ impl Node {
         }
     }
 
-    /// Tells the rooms of munits whose heartbeat is missing that their stations are lost.
-    pub(super) async fn sweep_munits(&self) {
+    /// The munits that were not heard for `silence`, each told to one node alone; without it none, which only
+    /// tells whether the store answers.
+    pub(super) async fn silent_munits(&self, silence: Option<Duration>) -> Result<Vec<MunitId>, StoreError> {
         let now = clock::now();
-        let before =
-            Timestamp::from_millis(now.as_millis().saturating_sub(mobz_core::time::millis(BEAT_MISSING_MAX)));
-        let Ok(silent) = self.counted(self.store.claim_silent_munits(now, before).await) else { return };
-        for munit in silent {
-            if let Err(error) = self.lose_munit(&munit).await {
-                tracing::warn!(%munit, %error, "the munit stays lost and unseen to");
-            }
-        }
+        let before = silence.map_or(0, |silence| now.as_millis().saturating_sub(millis(silence)));
+        self.store.claim_silent_munits(now, Timestamp::from_millis(before)).await
     }
 
-    async fn lose_munit(&self, munit: &MunitId) -> Result<(), NodeError> {
+    /// Tells the rooms of munits that were not heard for `silence` that their stations are lost.
+    pub(super) async fn give_up(&self, munits: Vec<MunitId>, silence: Duration) {
+        let each = |munit: MunitId| async move {
+            if let Err(error) = self.lose_munit(&munit, silence).await {
+                tracing::warn!(%munit, %error, "the munit stays lost and unseen to");
+            }
+        };
+        stream::iter(munits).for_each_concurrent(LOST_AT_ONCE, each).await;
+    }
+
+    async fn lose_munit(&self, munit: &MunitId, silence: Duration) -> Result<(), NodeError> {
         let loaded = self.counted(self.store.load_munit(munit).await)?;
         let Some(record) = loaded.record.filter(|record| !record.lost) else { return Ok(()) };
         let now = clock::now();
-        if now.since(record.heard_at(loaded.beat.as_ref())) <= BEAT_MISSING_MAX {
+        if now.since(record.heard_at(loaded.beat.as_ref())) < silence {
             return Ok(());
         }
         let stopped = matches!(record.wanted, munit::Wanted::Stopped { .. });

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mobz_core::id::{NodeId, RoomId};
+use mobz_core::munit::BEAT_MISSING_MAX;
 use mobz_core::room::{Close, Input, Mode};
 use mobz_core::signal::{Code, ParticipantView, PublisherView, Refusal, ServerSignal};
 use mobz_core::store::{
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::steady::Steady;
 use super::{Node, NodeError, nodes_of};
 use crate::clock;
 use crate::hub::{Connection, Outbound, Seat};
@@ -32,7 +34,7 @@ const LEASE: Duration = Duration::from_secs(10);
 const RESTORE_ATTEMPTS_MAX: u32 = 4;
 /// How often due rooms are looked for.
 const DUE_POLL: Duration = Duration::from_millis(250);
-/// How often munits that have fallen silent are looked for: what that adds to the time until they are missed.
+/// How often munits that have fallen silent are looked for.
 const SWEEP_POLL: Duration = Duration::from_millis(250);
 /// How often changed audiences are counted; a room at most once in [`COUNT_PAUSE`].
 const COUNT_POLL: Duration = Duration::from_millis(100);
@@ -109,7 +111,6 @@ impl Node {
             every.tick().await;
             if self.counted(self.store.beat(&self.id, clock::now().after(LEASE)).await).is_err() {
                 steady_since = None;
-                self.steady.store(false, Ordering::Relaxed);
                 continue;
             }
             if steady_since.is_none() {
@@ -118,21 +119,27 @@ impl Node {
             }
             // After a fault of the store every node looks lost until it has said otherwise.
             if steady_since.get_or_insert_with(Instant::now).elapsed() >= LEASE {
-                self.steady.store(true, Ordering::Relaxed);
                 self.take_over().await;
             }
         }
     }
 
-    /// Looks for munits that have fallen silent, as long as the store answers.
+    /// Looks for munits that have fallen silent. What was not heard of while the store did not answer, or this
+    /// node did not run, is no silence: munits have had as long as ever to be heard since the last such time.
     async fn keep_sweeping(self: Arc<Self>) {
+        let mut steady = Steady::since(Instant::now());
         let mut every = tokio::time::interval(SWEEP_POLL);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every.tick().await;
-            if self.steady.load(Ordering::Relaxed) {
-                self.sweep_munits().await;
-            }
+            let asked = Instant::now();
+            // Those whose silence is long enough before the next look are missed in time.
+            let silence = BEAT_MISSING_MAX.saturating_sub(SWEEP_POLL);
+            let is_sure = steady.is_for(silence, asked);
+            let silent = self.silent_munits(is_sure.then_some(silence)).await;
+            steady.looked(silent.is_ok(), asked, Instant::now());
+            self.give_up(silent.unwrap_or_default(), silence).await;
+            steady.rests(Instant::now());
         }
     }
 

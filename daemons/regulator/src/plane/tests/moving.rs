@@ -4,6 +4,7 @@ use mobz_core::id::StationId;
 use mobz_core::signal::MunitSignal;
 
 use super::{World, has, station, user};
+use crate::plane::migrate::OVERLAP;
 use crate::plane::{Effect, Event};
 
 #[test]
@@ -30,6 +31,9 @@ fn a_viewer_lets_the_old_station_go_once_the_new_ones_media_flow() {
     assert_eq!(world.told(), ["bob WatchAck 3"]);
     world.event(2, Event::Up);
     let unwatch = MunitSignal::Unwatch { station: old };
-    assert!(has(&world, |effect| matches!(effect, Effect::Signal { munit, signal, .. }
-        if munit.as_str() == "m2" && *signal == unwatch)));
+    let lets_go = |effect: &Effect| matches!(effect, Effect::Signal { munit, signal, .. } if munit.as_str() == "m2" && *signal == unwatch);
+    world.passes(OVERLAP / 2);
+    assert!(!has(&world, lets_go), "until the first key frame has come, there is only the old one to show");
+    world.passes(OVERLAP);
+    assert!(has(&world, lets_go));
 }
