@@ -30,6 +30,13 @@ pub use janus_client::spawn::{Config, find as find_janus};
 use crate::driver::Driver;
 use crate::metrics::Metrics;
 
+/// What a munit tells once it takes stations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The API of its Janus.
+    pub janus: String,
+}
+
 /// Is `munit` until `shutdown`, or until it is stopped. `ready` is told once it is registered; on `listener`
 /// it answers `/healthz`, `/readyz` and `/metrics`.
 ///
@@ -39,7 +46,7 @@ pub async fn serve(
     munit: Munit,
     store: Arc<dyn Store>,
     listener: Option<TcpListener>,
-    ready: oneshot::Sender<()>,
+    ready: oneshot::Sender<Ready>,
     shutdown: CancellationToken,
 ) -> Result<(), RegulatorError> {
     let metrics = Metrics::default();
@@ -55,11 +62,11 @@ pub async fn serve(
     let _http = http.drop_guard();
     // Rooms are told by the same rules as everywhere; it holds no connection.
     let node = Node::new(clock::node_id(), Rules::default(), store.clone());
-    let started = tokio::select! {
+    let (started, told) = tokio::select! {
         started = Driver::start(munit, store, node, metrics) => started?,
         () = shutdown.cancelled() => return Ok(()),
     };
     // Who does not care has dropped it.
-    let _unheard = ready.send(());
+    let _unheard = ready.send(told);
     started.run(shutdown).await
 }

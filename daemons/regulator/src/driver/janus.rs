@@ -66,6 +66,7 @@ pub enum JanusError {
 /// A Janus that is there.
 #[derive(Debug)]
 pub(super) struct Janus {
+    url: String,
     client: Client,
     admin: Option<Admin>,
     session: Session,
@@ -139,9 +140,14 @@ impl Janus {
         if let Some(earlier) = &predecessor {
             session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
         }
-        let janus = Self { client, admin, session, sink, rooms, handles: Mutex::default(), process };
+        let janus = Self { url, client, admin, session, sink, rooms, handles: Mutex::default(), process };
         let predecessor = predecessor.map(|earlier| earlier.instance);
         Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
+    }
+
+    /// Where its API is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Its process, where it was started here.
