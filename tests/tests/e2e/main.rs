@@ -9,6 +9,7 @@ mod join;
 mod limits;
 mod load;
 mod load_hls;
+mod load_webrtc;
 mod m2m;
 mod munit;
 mod munits;
