@@ -37,6 +37,9 @@ pub struct Stack {
     /// The file of keys it was started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<PathBuf>,
+    /// Its munits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub munits: Vec<Munit>,
     /// Where its log goes, when it is detached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -44,6 +47,15 @@ pub struct Stack {
     pub since: String,
     /// The control API's port, which names the stack.
     pub port: u16,
+}
+
+/// What is known of a munit of a running stack.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Munit {
+    /// Its id.
+    pub id: String,
+    /// The API of its Janus, as it was when the stack was ready.
+    pub janus: String,
 }
 
 /// The state file of a stack, held by its process; removed when dropped.

@@ -1,5 +1,6 @@
-//! `load signaling|hls`.
+//! `load signaling|hls|webrtc`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,8 @@ pub enum Load {
     Signaling(Box<Signaling>),
     /// Many viewers watch an LL-HLS stream: delay of each part, stalls, CPU and memory
     Hls(Box<Hls>),
+    /// Publishers and viewers of group calls, media and all: joins, watches, losses, freezes
+    Webrtc(Box<Webrtc>),
     /// The bare relay that --floor measures against; prints its URL, ends with its stdin
     #[command(hide = true)]
     Relay,
@@ -137,6 +140,73 @@ pub struct Hls {
     #[arg(long, value_name = "PID")]
     pub pid: Option<u32>,
     /// Where the publisher connects, if not at the endpoint
+    #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
+    pub signal_url: Option<String>,
+    /// Load a server that is not on this machine
+    #[arg(long)]
+    pub yes_remote: bool,
+}
+
+/// `load webrtc`.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl load webrtc --publishers 3 --viewers 20
+  mobzctl load webrtc --publishers 9 --viewers 200 --ramp 30s --duration 60s --output json
+  mobzctl load webrtc --publishers 1 --viewers 1 --floor
+
+Publishers join, Offer, and send a synthetic picture (VP8) and sound (Opus) over real ICE, DTLS and SRTP;
+then the viewers come, over --ramp, and watch every publisher of their room: by the offers in their JoinAck,
+else by Watch. Nothing is decoded: packets and pictures are counted as they come. A feed is one publisher
+at one viewer; it freezes when no picture comes for 500 ms. With --floor one client at rest watches and
+unwatches a publisher, in turns with the same attach and join done on its Janus itself, and both are
+compared. Exit code 1 when anything was refused or cut, or a feed did not flow at the end. Only servers on
+this machine, unless told --yes-remote.")]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+pub struct Webrtc {
+    /// How many publish, over all rooms
+    #[arg(long, short = 'p', default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub publishers: u32,
+    /// How many watch, over all rooms
+    #[arg(long, short = 'n', default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    pub viewers: u32,
+    /// In how many rooms; as few as hold them when left out
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=5000))]
+    pub rooms: Option<u32>,
+    /// How long it is measured once all feeds flow
+    #[arg(long, default_value = "20s", value_name = "TIME", value_parser = duration)]
+    pub duration: Duration,
+    /// Over how long the publishers come; and the viewers, after them
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = duration)]
+    pub ramp: Duration,
+    /// Viewers come before anybody publishes, and Watch each publisher as it comes
+    #[arg(long)]
+    pub viewers_first: bool,
+    /// The bit rate of each publisher's picture, in kbit/s
+    #[arg(long, default_value_t = 150, value_name = "N", value_parser = clap::value_parser!(u32).range(10..=10_000))]
+    pub kbits: u32,
+    /// How many pictures each publisher sends a second
+    #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u32).range(5..=60))]
+    pub fps: u32,
+    /// How long one packet of sound lasts, in milliseconds; 0 sends none
+    #[arg(long, default_value_t = 20, value_name = "MS", value_parser = clap::value_parser!(u32).range(0..=500))]
+    pub audio_ms: u32,
+    /// Tell candidates one by one, not in descriptions
+    #[arg(long)]
+    pub trickle: bool,
+    /// Measure the same attach and join on a Janus itself, in the same run, and print how they compare
+    #[arg(long)]
+    pub floor: bool,
+    /// The Janus of --floor; known for the stack of this machine
+    #[arg(long, value_name = "ws://…", requires = "floor")]
+    pub janus: Option<String>,
+    /// The address of this machine that media use; found when left out
+    #[arg(long, value_name = "IP")]
+    pub media_address: Option<IpAddr>,
+    /// A server's process, to measure its memory and CPU and those of its Janus; repeat it for more; known
+    /// for the stack of this machine
+    #[arg(long, value_name = "PID")]
+    pub pid: Vec<u32>,
+    /// Where clients connect, if not at the endpoint
     #[arg(long, env = "MOBZ_SIGNAL_URL", value_name = "ws(s)://…")]
     pub signal_url: Option<String>,
     /// Load a server that is not on this machine

@@ -93,6 +93,7 @@ mod tests {
             demo: String::new(),
             store: String::new(),
             keys: None,
+            munits: Vec::new(),
             log: None,
             since: String::new(),
             port,

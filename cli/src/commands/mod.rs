@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use mobz_core::store::Store;
 use mobz_regulator::{JanusError, RegulatorError};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -30,6 +31,9 @@ use crate::endpoint::Where;
 use crate::error::{Failure, Result, chain, os};
 use crate::exit::Exit;
 use crate::output::Output;
+
+/// How many open files a daemon is allowed where it may have more: Janus' WebSockets keep a table of all it may.
+const FILES_MAX: u64 = 65_536;
 
 /// Runs the command that was given.
 pub fn run(args: Args, output: &Output) -> Result<Exit> {
@@ -71,12 +75,25 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
     })
 }
 
-/// Runs a command that serves: on all cores.
+/// Runs a command that serves: on all cores, and with as many open files as it and what it starts may need.
 fn serve_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    allow_many_files();
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
     let done = runtime.block_on(command);
     runtime.shutdown_background();
     done
+}
+
+/// Lets this process, and those it starts, have [`FILES_MAX`] open files, or as many as they may: shells give
+/// 1,024, and every client and every connection of a Janus takes one.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(FILES_MAX, |maximum| maximum.min(FILES_MAX));
+    if limit.current.is_some_and(|current| current < most) {
+        limit.current = Some(most);
+        // Below the hard limit that is always allowed.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 /// Opens the store that a daemon keeps everything in.
@@ -132,4 +149,19 @@ fn block_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
     // A read of stdin that nobody waits for any more must not hold the process.
     runtime.shutdown_background();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_may_open_as_many_files_as_it_can_use() {
+        let mut limit = getrlimit(Resource::Nofile);
+        let most = limit.maximum.map_or(FILES_MAX, |maximum| maximum.min(FILES_MAX));
+        limit.current = Some(most - 1);
+        setrlimit(Resource::Nofile, limit).unwrap();
+        allow_many_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(most));
+    }
 }

@@ -35,6 +35,7 @@ const COMMANDS: &[&[&str]] = &[
     &["hls", "probe"],
     &["load", "signaling"],
     &["load", "hls"],
+    &["load", "webrtc"],
     &["token", "create"],
     &["signal"],
     &["events"],

@@ -35,6 +35,13 @@ use crate::metrics::Metrics;
 /// The pause before a regulator that broke is started again.
 const RESTART_PAUSE: Duration = Duration::from_millis(200);
 
+/// What a munit tells once it takes stations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// The API of its Janus.
+    pub janus: String,
+}
+
 /// Is `munit` until `shutdown`, or until it is stopped. `ready` is told once it is registered; on `listener`
 /// it answers `/healthz`, `/readyz` and `/metrics`.
 ///
@@ -44,7 +51,7 @@ pub async fn serve(
     munit: Munit,
     store: Arc<dyn Store>,
     listener: Option<TcpListener>,
-    ready: oneshot::Sender<()>,
+    ready: oneshot::Sender<Ready>,
     shutdown: CancellationToken,
 ) -> Result<(), RegulatorError> {
     let metrics = Metrics::default();
@@ -60,12 +67,12 @@ pub async fn serve(
     let _http = http.drop_guard();
     // Rooms are told by the same rules as everywhere; it holds no connection.
     let node = Node::new(clock::node_id(), Rules::default(), store.clone());
-    let started = tokio::select! {
+    let (started, told) = tokio::select! {
         started = Driver::start(munit, store, node, metrics) => started?,
         () = shutdown.cancelled() => return Ok(()),
     };
     // Who does not care has dropped it.
-    let _unheard = ready.send(());
+    let _unheard = ready.send(told);
     started.run(shutdown).await
 }
 
@@ -77,7 +84,7 @@ pub async fn serve(
 pub async fn keep_serving(
     munit: Munit,
     store: Arc<dyn Store>,
-    ready: oneshot::Sender<()>,
+    ready: oneshot::Sender<Ready>,
     shutdown: CancellationToken,
 ) -> Result<(), RegulatorError> {
     let mut ready = Some(ready);
@@ -85,11 +92,11 @@ pub async fn keep_serving(
         let (tell, told) = oneshot::channel();
         let serving = serve(munit.clone(), store.clone(), None, tell, shutdown.clone());
         let passed_on = async {
-            if told.await.is_ok()
+            if let Ok(told) = told.await
                 && let Some(ready) = ready.take()
             {
                 // Who does not care has dropped it.
-                let _unheard = ready.send(());
+                let _unheard = ready.send(told);
             }
             std::future::pending().await
         };

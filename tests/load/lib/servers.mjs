@@ -1,9 +1,9 @@
 /** The servers under load, each on free ports and gone with this process. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { connect, createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -58,12 +58,43 @@ function start(program, args, log, stdout = 'ignore') {
   return { child, pid: child.pid, stop };
 }
 
-/** The whole of MobZ in one process: signaling, store and origin. */
-export async function startMobz(folder) {
-  const server = start(mobzctl, ['up', '--port-base', '0', '--munits', '0', '--output', 'json'], join(folder, 'mobz.log'), 'pipe');
+/** The whole of MobZ in one process: signaling, store and origin; and munits, a Janus each, where flags say so. */
+export async function startMobz(folder, flags = ['--munits', '0']) {
+  const server = start(mobzctl, ['up', '--port-base', '0', '--output', 'json', ...flags], join(folder, 'mobz.log'), 'pipe');
   const lines = createInterface({ input: server.child.stdout });
   const ready = JSON.parse((await lines[Symbol.asyncIterator]().next()).value);
   return { ...server, ...ready, playlist: (room) => `${ready.origin}/hls/${room}/index.m3u8` };
+}
+
+/** MobZ as it is deployed: Redis, signaling and a munit with its Janus, each a process of its own. */
+export async function startDaemons(folder, flags = []) {
+  const [port, signal] = [await freePort(), await freePort()];
+  const redis = start('redis-server', ['--bind', '127.0.0.1', '--port', port, '--save', '', '--dir', folder].map(String), join(folder, 'redis.log'));
+  const store = ['--redis', `redis://127.0.0.1:${port}`];
+  await until('Redis listens', () => new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(socket.end()));
+    socket.on('error', reject);
+  }));
+  const signaling = start(mobzctl, ['launch', 'signaling', '--listen', `127.0.0.1:${signal}`, ...store], join(folder, 'signaling.log'));
+  const regulator = start(mobzctl, ['launch', 'regulator', '--munit', 'm1', '--spawn-janus', ...store, ...flags.map(String)], join(folder, 'regulator.log'));
+  const control = `http://127.0.0.1:${signal}`;
+  await until('the munit takes stations', async () => {
+    const { munits } = await (await fetch(`${control}/v1/munits`)).json();
+    return munits.some(({ state }) => state === 'active');
+  });
+  const stop = async () => {
+    for (const { stop } of [signaling, regulator, redis]) await stop();
+  };
+  return { signal: `ws://127.0.0.1:${signal}/signal`, control, signaling, regulator, redis, janus: await janusOf(regulator.pid), stop };
+}
+
+/** The API of the Janus that a process has started, as its configuration has it. */
+async function janusOf(pid) {
+  const { stdout } = spawnSync('sh', ['-c', `cat /proc/${pid}/task/*/children`], { encoding: 'utf8' });
+  const words = (await readFile(`/proc/${stdout.trim().split(/\s+/)[0]}/cmdline`, 'utf8')).split('\0');
+  const folder = words[words.indexOf('-F') + 1];
+  const [, port] = (await readFile(join(folder, 'janus.transport.websockets.jcfg'), 'utf8')).match(/\bws_port = (\d+)/);
+  return `ws://127.0.0.1:${port}/`;
 }
 
 /** multimux, with its limits out of the way. */

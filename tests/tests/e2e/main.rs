@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod load;
 mod load_hls;
+mod load_webrtc;
 mod m2m;
 mod munit;
 mod munits;

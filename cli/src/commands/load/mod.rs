@@ -7,6 +7,7 @@ mod process;
 mod relay;
 mod series;
 mod signaling;
+mod webrtc;
 
 use std::future::Future;
 
@@ -24,6 +25,7 @@ pub fn run(verb: Load, place: &Where, output: &Output) -> Result<Exit> {
     match verb {
         Load::Signaling(args) => on_all_cores(signaling::run(*args, place, output)),
         Load::Hls(args) => block_on(hls::run(*args, place, output)),
+        Load::Webrtc(args) => on_all_cores(webrtc::run(*args, place, output)),
         Load::Relay => on_all_cores(relay::run(output)),
     }
 }

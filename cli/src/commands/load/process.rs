@@ -30,6 +30,20 @@ impl Process {
         Ok(process)
     }
 
+    /// What it is called.
+    pub(super) fn name(self) -> Option<String> {
+        let name = std::fs::read_to_string(format!("/proc/{}/comm", self.pid)).ok()?;
+        Some(name.trim_end().to_owned())
+    }
+
+    /// The processes it has started, whichever of its threads did.
+    pub(super) fn children(self) -> Vec<Self> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let listed = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+        let pids = |list: String| -> Vec<u32> { list.split_whitespace().flat_map(str::parse).collect() };
+        listed.flat_map(pids).map(|pid| Self { pid }).collect()
+    }
+
     /// Resident memory in bytes; `None` when there is no such process, or none that may be looked at.
     pub(super) fn memory(self) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
@@ -60,5 +74,15 @@ mod tests {
         assert!(own.memory().unwrap() > 100 << 10);
         assert!(own.cpu().is_some());
         assert_eq!(Process { pid: u32::MAX }.memory(), None);
+    }
+
+    #[test]
+    fn what_a_process_starts_is_known_by_name() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let children = Process { pid: std::process::id() }.children();
+        let known = children.iter().find(|process| process.pid == child.id());
+        assert_eq!(known.and_then(|process| process.name()).as_deref(), Some("sleep"));
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

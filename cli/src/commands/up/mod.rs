@@ -63,7 +63,7 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
     let turn = if args.turn_server { Some(turn::start(args.port_base).await?) } else { None };
     let store = open_store(args.common.redis.as_deref()).await?;
     let urls = ports.urls();
-    let stack = Stack {
+    let mut stack = Stack {
         pid: std::process::id(),
         control: urls.control,
         signal: urls.signal,
@@ -71,6 +71,7 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
         demo: urls.demo,
         store: store.describe(),
         keys: args.common.keys.as_ref().and_then(|path| std::path::absolute(path).ok()),
+        munits: Vec::new(),
         log: args.in_background.clone(),
         since: format!("{:.3}", jiff::Timestamp::now()),
         port: ports.first,
@@ -110,7 +111,6 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
         "the demo site",
         site::serve(ports.demo, stack.signal.clone(), stack.origin.clone(), shutdown.clone()),
     );
-    let names: Vec<String> = munits.iter().map(|munit| munit.id.to_string()).collect();
     let mut take_stations = Vec::new();
     for munit in munits {
         let (daemon, ready) = munits::start(munit, Arc::clone(&store), shutdown.clone());
@@ -118,10 +118,12 @@ async fn serve(args: Up, output: &Output) -> Result<Exit> {
         take_stations.push(ready);
     }
     daemons.ready(&stack.control).await?;
-    daemons.all_told(take_stations).await?;
+    for ready in take_stations {
+        stack.munits.push(daemons.told(ready).await?);
+    }
 
     let _held = hold(&stack, output);
-    let ready = Ready::of(&stack, names, turn.as_ref().map(turn::TurnServer::url), keys.is_some());
+    let ready = Ready::of(&stack, turn.as_ref().map(turn::TurnServer::url), keys.is_some());
     if args.in_background.is_some() {
         ready.hand_over(output)?;
     } else {
@@ -179,16 +181,13 @@ impl Daemons {
         }
     }
 
-    /// Waits until every munit has told that it takes stations.
-    async fn all_told(&mut self, told: Vec<oneshot::Receiver<()>>) -> Result<()> {
-        for ready in told {
-            tokio::select! {
-                // What ended says why.
-                Ok(()) = ready => {}
-                ended = self.running.join_next() => return Err(early(ended)),
-            }
+    /// Waits until a munit has told that it takes stations.
+    async fn told(&mut self, ready: oneshot::Receiver<stack::Munit>) -> Result<stack::Munit> {
+        tokio::select! {
+            // What ended says why.
+            Ok(munit) = ready => Ok(munit),
+            ended = self.running.join_next() => Err(early(ended)),
         }
-        Ok(())
     }
 
     /// Waits until it is asked to end, or one daemon breaks; then until all have ended.

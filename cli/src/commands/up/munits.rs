@@ -7,32 +7,38 @@ use std::sync::Arc;
 use mobz_core::id::MunitId;
 use mobz_core::munit::Capacity;
 use mobz_core::store::Store;
-use mobz_regulator::{Config, House, Munit, Place, keep_serving};
+use mobz_regulator::{Config, House, Munit, Place, Ready, keep_serving};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::stack::Up;
 use crate::commands::regulator_failed;
 use crate::error::{Failure, Result};
+use crate::stack;
 
 /// How to get what munits need.
 pub(super) const REMEDY: &str = "install Janus for group calls (m2m): apt-get install janus";
 /// The first UDP port of media.
 const RTP_FIRST: u16 = 20_000;
-/// How many UDP ports of media each munit has.
-const RTP_PORTS: u16 = 1000;
-/// The most munits of one stack: each has its ports.
-const MUNITS_MAX: u32 = 40;
+/// How many there are from there on.
+const RTP_PORTS: usize = u16::MAX as usize - RTP_FIRST as usize + 1;
 
 /// The munits to start: as many as were asked for; else one, where Janus is installed.
 pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
     let is_installed = mobz_regulator::find_janus().is_some();
     let count = args.munits.unwrap_or(u32::from(is_installed));
-    if count > MUNITS_MAX {
+    // One for each connection that it takes.
+    let ports = args.capacity_stations.saturating_add(args.capacity_viewers);
+    let most = RTP_PORTS / ports.max(1);
+    if count as usize > most {
         return Err(Failure::usage(
             format!("cannot start {count} munits"),
-            format!("each takes {RTP_PORTS} UDP ports from {RTP_FIRST} on"),
-            format!("start at most {MUNITS_MAX} here, and more on other machines with `launch regulator`"),
+            format!(
+                "each takes {ports} UDP ports, one for each station and viewer it takes, from {RTP_FIRST} on"
+            ),
+            format!(
+                "start at most {most} here, or give a smaller --capacity-viewers; more run on other machines with `launch regulator`"
+            ),
         ));
     }
     if count > 0 && !is_installed {
@@ -48,7 +54,7 @@ pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
         let id: MunitId = format!("m{number}{}", tail.as_deref().unwrap_or_default())
             .parse()
             .unwrap_or_else(|_| unreachable!("letters, digits and a dash are a munit id"));
-        let config = Config { rtp_ports: rtp_ports(number), ..Config::default() };
+        let config = Config { rtp_ports: rtp_ports(number, ports), ..Config::default() };
         Munit {
             id,
             region: "local".to_owned(),
@@ -60,10 +66,11 @@ pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
     Ok((1..=count).map(munit).collect())
 }
 
-/// The UDP ports of munit `number`, counted from 1.
-fn rtp_ports(number: u32) -> RangeInclusive<u16> {
-    let offset = u16::try_from(number.saturating_sub(1)).unwrap_or_default() * RTP_PORTS;
-    RTP_FIRST + offset..=RTP_FIRST + offset + (RTP_PORTS - 1)
+/// The UDP ports of munit `number`, counted from 1, where each has so many; all of them fit.
+fn rtp_ports(number: u32, ports: usize) -> RangeInclusive<u16> {
+    let before = (number as usize).saturating_sub(1) * ports;
+    let port = |offset: usize| u16::try_from(usize::from(RTP_FIRST) + offset).unwrap_or(u16::MAX);
+    port(before)..=port(before + ports.max(1) - 1)
 }
 
 /// A munit that serves until `shutdown`, whatever becomes of it meanwhile; and what is told once it takes stations.
@@ -71,17 +78,25 @@ pub(super) fn start(
     munit: Munit,
     store: Arc<dyn Store>,
     shutdown: CancellationToken,
-) -> (impl Future<Output = Result<()>> + Send, oneshot::Receiver<()>) {
-    let (ready, when_ready) = oneshot::channel();
+) -> (impl Future<Output = Result<()>> + Send, oneshot::Receiver<stack::Munit>) {
+    let (known, when_known) = oneshot::channel();
     let served = async move {
-        let name = format!("munit {}", munit.id);
-        let served = keep_serving(munit, store, ready, shutdown.clone()).await;
+        let id = munit.id.to_string();
+        let name = format!("munit {id}");
+        let (ready, when_ready) = oneshot::channel();
+        let told = async {
+            if let Ok(Ready { janus }) = when_ready.await {
+                // Who does not care has dropped it.
+                let _ = known.send(stack::Munit { id, janus });
+            }
+        };
+        let (served, ()) = tokio::join!(keep_serving(munit, store, ready, shutdown.clone()), told);
         served.map_err(|error| regulator_failed(&name, &error))?;
         // One that was stopped has ended; the rest of the stack goes on.
         shutdown.cancelled().await;
         Ok(())
     };
-    (served, when_ready)
+    (served, when_known)
 }
 
 #[cfg(test)]
@@ -90,7 +105,8 @@ mod tests {
 
     #[test]
     fn munits_have_ports_of_their_own() {
-        assert_eq!((rtp_ports(1), rtp_ports(2)), (20_000..=20_999, 21_000..=21_999));
-        assert!(rtp_ports(MUNITS_MAX).end() < &u16::MAX);
+        assert_eq!((rtp_ports(1, 1100), rtp_ports(2, 1100)), (20_000..=21_099, 21_100..=22_199));
+        let most = u32::try_from(RTP_PORTS / 1100).unwrap();
+        assert!(*rtp_ports(most, 1100).end() < u16::MAX && most >= 40, "{most}");
     }
 }

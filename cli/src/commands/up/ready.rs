@@ -38,14 +38,14 @@ struct Words {
 }
 
 impl Ready {
-    pub(super) fn of(stack: &Stack, munits: Vec<String>, turn: Option<String>, has_keys: bool) -> Self {
+    pub(super) fn of(stack: &Stack, turn: Option<String>, has_keys: bool) -> Self {
         let line = Line {
             ready: true,
             signal: stack.signal.clone(),
             control: stack.control.clone(),
             origin: stack.origin.clone(),
             demo: stack.demo.clone(),
-            munits,
+            munits: stack.munits.iter().map(|munit| munit.id.clone()).collect(),
             turn,
         };
         let is_usual = stack.port == crate::args::stack::PORT_BASE;
@@ -121,11 +121,12 @@ mod tests {
             demo: "http://127.0.0.1:7882/".into(),
             store: "memory".into(),
             keys: None,
+            munits: Vec::new(),
             log: None,
             since: String::new(),
             port: 7880,
         };
-        Ready::of(&stack, Vec::new(), None, false)
+        Ready::of(&stack, None, false)
     }
 
     #[test]

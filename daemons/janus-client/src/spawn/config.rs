@@ -45,7 +45,9 @@ pub struct Config {
     /// Interfaces or addresses to gather candidates on, and no others: all but loopback where it is empty.
     /// Janus always skips loopback, and takes `"lo"` for all.
     pub ice_enforce: Vec<String>,
-    /// How many threads handles share; 0 is a thread for each handle, which costs 11 KiB of it.
+    /// How many threads handles share; 0 is a thread for each handle, which costs 11 KiB of it. What a thread
+    /// does for a packet grows with how many handles it has: with hundreds of them on each, four on two cores
+    /// relay what two cannot.
     pub event_loops: u32,
     /// How long a silent session lives, in whole seconds.
     pub session_timeout: Duration,
@@ -80,7 +82,7 @@ impl Default for Config {
             rtp_ports: 20_000..=20_999,
             public_ip: None,
             ice_enforce: Vec::new(),
-            event_loops: 2,
+            event_loops: 4,
             session_timeout: Duration::from_secs(60),
             reclaim_session_timeout: Duration::from_secs(45),
             ipv6: false,

@@ -27,7 +27,7 @@ async fn janus_tells_what_it_is() {
     let info = lab.client.info().await.unwrap();
     assert_eq!(info.server_name.as_deref(), Some(lab.janus.config().server_name.as_str()));
     assert_eq!((info.session_timeout, info.reclaim_session_timeout), (60, 45));
-    assert_eq!((info.event_loops, info.accepting_new_sessions), (Some(2), true));
+    assert_eq!((info.event_loops, info.accepting_new_sessions), (Some(4), true));
     assert!(info.version_number >= 1100, "{}", info.version);
     let plugins = &info.raw.json()["plugins"];
     assert_eq!(plugins.as_object().unwrap().keys().collect::<Vec<_>>(), ["janus.plugin.videoroom"]);

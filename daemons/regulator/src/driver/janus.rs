@@ -67,6 +67,7 @@ pub enum JanusError {
 /// A Janus that is there.
 #[derive(Debug)]
 pub(super) struct Janus {
+    url: String,
     client: Client,
     admin: Option<Admin>,
     session: Session,
@@ -139,6 +140,7 @@ impl Janus {
             session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
         }
         let janus = Self {
+            url,
             client,
             admin,
             session,
@@ -150,6 +152,11 @@ impl Janus {
         };
         let predecessor = predecessor.map(|earlier| earlier.instance);
         Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
+    }
+
+    /// Where its API is.
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     /// Its process, where it was started here.

@@ -36,6 +36,7 @@ use self::janus::{Janus, Reached};
 pub use self::janus::{JanusError, Place};
 pub(crate) use self::run::Running;
 use self::tell::{Tellers, Telling};
+use crate::Ready;
 use crate::metrics::Metrics;
 use crate::plane::{Effect, Event, Handle, Input, Job, Outcome, Plane, Seen};
 
@@ -151,12 +152,13 @@ impl Driver {
         store: Arc<dyn Store>,
         node: Arc<Node>,
         metrics: Metrics,
-    ) -> Result<Running, RegulatorError> {
+    ) -> Result<(Running, Ready), RegulatorError> {
         let instance = format!("{:016x}", clock::random() >> 64);
         let reached = Janus::reach(&munit.janus, &munit.id, &instance).await?;
         let subscription = store.listen_munit(&munit.id).await?;
         let (news, coming) = mpsc::channel(NEWS_MAX);
         let Reached { janus, events, changes, predecessor } = reached;
+        let ready = Ready { janus: janus.url().to_owned() };
         let mut driver = Self {
             plane: Plane::new(munit.id.clone(), munit.capacity.viewers),
             tellers: Tellers::start(&node, &store),
@@ -182,7 +184,7 @@ impl Driver {
             metrics,
         };
         driver.begin(predecessor).await?;
-        Ok(Running { driver, coming, subscription })
+        Ok((Running { driver, coming, subscription }, ready))
     }
 
     /// Registers, and takes up what an earlier regulator left.
