@@ -187,9 +187,13 @@ impl Janus {
     }
 
     async fn attempt(program: &Path, config: &Config, directory: &Path) -> Result<Self, SpawnError> {
-        let unwritten = |source: io::Error| match source.kind() {
-            io::ErrorKind::ResourceBusy => SpawnError::InUse { directory: directory.to_owned() },
-            _ => SpawnError::Configuration { directory: directory.to_owned(), source },
+        let unwritten = |source: io::Error| {
+            let directory = directory.to_owned();
+            if source.kind() == io::ErrorKind::ResourceBusy {
+                SpawnError::InUse { directory }
+            } else {
+                SpawnError::Configuration { directory, source }
+            }
         };
         let lock = match config.outlives_us {
             Some(_) => Some(adopt::lock(directory).await.map_err(unwritten)?),

@@ -94,18 +94,14 @@ impl Settings {
             }
             None => None,
         };
-        let janus = match &self.janus {
-            Some(url) => {
-                let admin_url = self.janus_admin.clone();
-                Place::There { url: url.clone(), admin_url, admin_secret: secret }
-            }
-            None => {
-                let config = Config { rtp_ports: self.rtp_ports.clone(), public_ip, ..Config::default() };
-                Place::Own(Arc::new(match self.kept()? {
-                    Some(directory) => House::kept(config, directory),
-                    None => House::new(config),
-                }))
-            }
+        let janus = if let Some(url) = &self.janus {
+            Place::There { url: url.clone(), admin_url: self.janus_admin.clone(), admin_secret: secret }
+        } else {
+            let config = Config { rtp_ports: self.rtp_ports.clone(), public_ip, ..Config::default() };
+            Place::Own(Arc::new(match self.kept()? {
+                Some(directory) => House::kept(config, directory),
+                None => House::new(config),
+            }))
         };
         let made_up = || format!("m-{:08x}", clock::random() >> 96).parse();
         let id = match &self.munit {

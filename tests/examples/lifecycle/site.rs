@@ -131,16 +131,13 @@ impl Drop for Site {
 fn regulator(id: &str, janus: Option<&Janus>, ports: &RangeInclusive<u16>, redis: &Redis) -> Process {
     let mut command = mobzctl();
     command.args(["launch", "regulator", "--munit", id, "--redis", &redis.url()]);
-    match janus {
-        Some(janus) => {
-            command.args(["--janus", &janus.url(), "--janus-admin", &janus.admin_url()]);
-            command.arg("--janus-admin-secret-file").arg(janus.secret_file());
-        }
-        None => {
-            let ports = format!("{}-{}", ports.start(), ports.end());
-            command.args(["--spawn-janus", "--rtp-ports", &ports]);
-            command.env("XDG_RUNTIME_DIR", redis.directory());
-        }
+    if let Some(janus) = janus {
+        command.args(["--janus", &janus.url(), "--janus-admin", &janus.admin_url()]);
+        command.arg("--janus-admin-secret-file").arg(janus.secret_file());
+    } else {
+        let ports = format!("{}-{}", ports.start(), ports.end());
+        command.args(["--spawn-janus", "--rtp-ports", &ports]);
+        command.env("XDG_RUNTIME_DIR", redis.directory());
     }
     Process::start(&mut command)
 }
