@@ -121,7 +121,7 @@ const figures = {
       const floor = await startFloor(folder, server.playlist);
       const seen = { mobz: [], nginx: [] };
       const flags = (pid) => ['--viewers', 100, '--saturate', '--ramp', '500ms', '--duration', '5s', '--pid', pid];
-      for (let round = 0; round < 4; round += 1) {
+      for (let round = 0; round < 5; round += 1) {
         const turns = [['mobz', server.playlist, server.pid], ['nginx', floor.playlist, floor.pid]];
         for (const [name, url, pid] of round % 2 ? turns.reverse() : turns) {
           const report = await load(url, flags(pid));

@@ -2,18 +2,20 @@
 //!
 //! The record first, then the signal that wakes: what a munit misses it reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use mobz_core::id::{MunitId, RoomId, StationId};
-use mobz_core::munit::{self, BEAT_MISSING_MAX, CAPACITY_RETRY, Decided};
+use mobz_core::munit::{self, CAPACITY_RETRY, Decided};
 use mobz_core::placement::{CANDIDATES_MAX, choose};
 use mobz_core::room::{Input, Placing, Purpose};
 use mobz_core::signal::{Code, MunitSignal, Refusal, ServerSignal};
 use mobz_core::store::{Committed, Event, LoadedMunit, StoreError};
 use mobz_core::time::{Timestamp, millis};
 
+use super::run::SILENCE_MAX;
 use super::{COMMIT_ATTEMPTS_MAX, Node, NodeError};
 use crate::clock;
 use crate::hub::Outbound;
@@ -175,28 +177,42 @@ impl Node {
     }
 
     async fn lose_munit(&self, munit: &MunitId, silence: Duration) -> Result<(), NodeError> {
-        let loaded = self.counted(self.store.load_munit(munit).await)?;
-        let Some(record) = loaded.record.filter(|record| !record.lost) else { return Ok(()) };
-        let now = clock::now();
-        if now.since(record.heard_at(loaded.beat.as_ref())) < silence {
-            return Ok(());
+        let mut told = BTreeSet::new();
+        for _ in 0..COMMIT_ATTEMPTS_MAX {
+            let loaded = self.counted(self.store.load_munit(munit).await)?;
+            let Some(record) = loaded.record.filter(|record| !record.lost) else { return Ok(()) };
+            let now = clock::now();
+            if now.since(record.heard_at(loaded.beat.as_ref())) < silence {
+                return Ok(());
+            }
+            let stopped = matches!(record.wanted, munit::Wanted::Stopped { .. });
+            if told.is_empty() {
+                tracing::warn!(%munit, stopped, stations = record.stations.len(), "a munit is silent");
+            }
+            let untold = record.stations.iter().filter(|(station, _)| told.insert((*station).clone()));
+            let tell = |(station, assigned): (&StationId, &munit::Assigned)| {
+                let (room, station) = (assigned.room.clone(), station.clone());
+                async move { self.submit(&room, Input::StationLost { station, retry: true }).await }
+            };
+            let telling: Vec<_> = untold.map(tell).collect();
+            let answers: Vec<_> = stream::iter(telling).buffer_unordered(LOST_AT_ONCE).collect().await;
+            answers.into_iter().collect::<Result<Vec<_>, NodeError>>()?;
+            // One that was placed there meanwhile is told first: the record forgets its stations.
+            let is_untold = |loaded: &LoadedMunit, _| {
+                let stations = loaded.record.iter().flat_map(|record| record.stations.keys());
+                let untold = stations.filter(|station| !told.contains(*station)).count();
+                let message = || format!("munit {munit} has {untold} more stations");
+                (untold > 0).then(|| Refusal::new(Code::MunitUnavailable, message()))
+            };
+            if self.change_munit_unless(munit, munit::Input::Lost, is_untold).await?.is_ok() {
+                if !stopped {
+                    self.metrics.munits_lost.inc();
+                }
+                self.log_munit(now, if stopped { "munit.stopped" } else { "munit.lost" }, munit);
+                return Ok(());
+            }
         }
-        let stopped = matches!(record.wanted, munit::Wanted::Stopped { .. });
-        tracing::warn!(%munit, stopped, stations = record.stations.len(), "a munit is silent");
-        if !stopped {
-            self.metrics.munits_lost.inc();
-        }
-        let tell = |(station, assigned): (&StationId, &munit::Assigned)| {
-            let (room, station) = (assigned.room.clone(), station.clone());
-            async move { self.submit(&room, Input::StationLost { station, retry: true }).await }
-        };
-        let told = stream::iter(record.stations.iter().map(tell)).buffer_unordered(LOST_AT_ONCE);
-        let told: Vec<_> = told.collect().await;
-        told.into_iter().collect::<Result<Vec<_>, NodeError>>()?;
-        if self.change_munit(munit, munit::Input::Lost).await?.is_ok() {
-            self.log_munit(now, if stopped { "munit.stopped" } else { "munit.lost" }, munit);
-        }
-        Ok(())
+        Err(NodeError::MunitContended(munit.clone()))
     }
 
     fn log_munit(&self, at: Timestamp, name: &str, munit: &MunitId) {
@@ -210,7 +226,7 @@ impl Node {
 /// A munit that nobody hears of, or whose Janus does not answer, is given no station, whatever its record says.
 fn takes_none(loaded: &LoadedMunit, now: Timestamp) -> Option<Refusal> {
     let record = loaded.record.as_ref()?;
-    let is_silent = now.since(record.heard_at(loaded.beat.as_ref())) > BEAT_MISSING_MAX;
+    let is_silent = now.since(record.heard_at(loaded.beat.as_ref())) >= SILENCE_MAX;
     let is_full = record.free_by(loaded.beat.as_ref()) == 0;
     (is_silent || is_full).then(|| {
         let message = format!("munit {} takes no station now; name another", record.munit);

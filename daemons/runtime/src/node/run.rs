@@ -36,6 +36,8 @@ const RESTORE_ATTEMPTS_MAX: u32 = 4;
 const DUE_POLL: Duration = Duration::from_millis(250);
 /// How often munits that have fallen silent are looked for.
 const SWEEP_POLL: Duration = Duration::from_millis(250);
+/// How long a munit may be silent: those whose silence is long enough before the next look are missed in time.
+pub(super) const SILENCE_MAX: Duration = BEAT_MISSING_MAX.saturating_sub(SWEEP_POLL);
 /// How often changed audiences are counted; a room at most once in [`COUNT_PAUSE`].
 const COUNT_POLL: Duration = Duration::from_millis(100);
 /// The least time between two `ViewerCount` of a room (PROTOCOL.md §3).
@@ -133,12 +135,10 @@ impl Node {
         loop {
             every.tick().await;
             let asked = Instant::now();
-            // Those whose silence is long enough before the next look are missed in time.
-            let silence = BEAT_MISSING_MAX.saturating_sub(SWEEP_POLL);
-            let is_sure = steady.is_for(silence, asked);
-            let silent = self.silent_munits(is_sure.then_some(silence)).await;
+            let is_sure = steady.is_for(SILENCE_MAX, asked);
+            let silent = self.silent_munits(is_sure.then_some(SILENCE_MAX)).await;
             steady.looked(silent.is_ok(), asked, Instant::now());
-            self.give_up(silent.unwrap_or_default(), silence).await;
+            self.give_up(silent.unwrap_or_default(), SILENCE_MAX).await;
             steady.rests(Instant::now());
         }
     }

@@ -66,9 +66,7 @@ impl Munit {
     }
 
     fn is_claimed(&self, now: Timestamp) -> bool {
-        self.claim
-            .as_ref()
-            .is_some_and(|claim| claim.heard == self.heard_at() && now < claim.at.after(DUE_CLAIM))
+        self.claim.as_ref().is_some_and(|claim| now < claim.at.after(DUE_CLAIM))
     }
 }
 
@@ -120,10 +118,10 @@ impl Munited {
         if free > 0 {
             self.free.insert((Reverse(free), id.clone()));
         }
-        if munit.record.lost {
-            munit.claim = None;
-        } else {
-            self.heard.insert((munit.heard_at(), id.clone()));
+        let heard = munit.heard_at();
+        munit.claim = munit.claim.filter(|claim| claim.heard == heard && !munit.record.lost);
+        if !munit.record.lost {
+            self.heard.insert((heard, id.clone()));
         }
         self.expires.insert((munit.expires, id.clone()));
         self.munits.insert(id.clone(), munit);
