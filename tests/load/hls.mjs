@@ -2,11 +2,12 @@
 /** The figures of p2m: see README.md beside this. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FRAME_RATE, makeClip } from './lib/clip.mjs';
 import { glassToGlass } from './lib/glass.mjs';
 import { Stream, ToMobz, ToPeer } from './lib/publish.mjs';
+import { run } from './lib/run.mjs';
 import { mobzctl, sleep, startFloor, startMobz, startPeer, until } from './lib/servers.mjs';
 
 /** Room of the stream. */
@@ -135,15 +136,4 @@ const figures = {
   },
 };
 
-const [asked = 'all'] = process.argv.slice(2);
-const chosen = asked === 'all' ? Object.keys(figures) : [asked];
-if (!chosen.every((name) => name in figures)) {
-  console.error(`usage: ${process.argv[1]} [${Object.keys(figures).join('|')}|all]`);
-  process.exit(2);
-}
-try {
-  console.log(`${new Date().toISOString()}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`);
-  for (const name of chosen) await figures[name]();
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+await run(figures, () => rm(folder, { recursive: true, force: true }));

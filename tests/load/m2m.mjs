@@ -2,9 +2,10 @@
 /** The figures of m2m: see README.md beside this. */
 import { spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { cpus, loadavg, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { enter } from './lib/netns.mjs';
+import { run } from './lib/run.mjs';
 import { mobzctl, startDaemons, startMobz } from './lib/servers.mjs';
 
 enter();
@@ -82,15 +83,4 @@ const figures = {
   },
 };
 
-const [asked = 'all'] = process.argv.slice(2);
-const chosen = asked === 'all' ? Object.keys(figures) : [asked];
-if (!chosen.every((name) => name in figures)) {
-  console.error(`usage: ${process.argv[1]} [${Object.keys(figures).join('|')}|all]`);
-  process.exit(2);
-}
-try {
-  console.log(`${new Date().toISOString()}, ${cpus().length} cores, load ${loadavg()[0].toFixed(2)}`);
-  for (const name of chosen) await figures[name]();
-} finally {
-  await rm(folder, { recursive: true, force: true });
-}
+await run(figures, () => rm(folder, { recursive: true, force: true }));

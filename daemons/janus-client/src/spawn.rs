@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-pub use config::Config;
+pub use config::{Config, EVENT_LOOPS};
 pub use process::Ended;
 
 use crate::client::Client;
@@ -120,6 +120,8 @@ impl Janus {
     /// Where a port of the configuration is 0, a free one is taken; [`Janus::config`] says which.
     pub async fn start(config: &Config, directory: &Path) -> Result<Self, SpawnError> {
         let program = find().ok_or(SpawnError::NotInstalled)?;
+        let directory = &std::path::absolute(directory)
+            .map_err(|source| SpawnError::Configuration { directory: directory.to_owned(), source })?;
         let any = config.listen.port() == 0 || config.admin_listen.is_some_and(|admin| admin.port() == 0);
         let mut attempts = 0;
         loop {

@@ -5,6 +5,7 @@ mod driver;
 mod http;
 pub mod lifecycle;
 mod media_server;
+mod media_settings;
 mod metrics;
 pub mod opaque;
 pub mod plane;
@@ -26,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::driver::{House, JanusError, Munit, Place, RegulatorError};
 pub use crate::media_server::{MediaServerError, MediaServerSettings, serve_media_server};
-pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, PublicIp, Settings};
+pub use crate::media_settings::{MediaSettings, PublicIp};
+pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, Settings};
 pub use janus_client::spawn::{Config, find as find_janus};
 
 use crate::driver::Driver;

@@ -4,19 +4,18 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::ops::RangeInclusive;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use janus_client::spawn::{Config, Ended, Janus, SpawnError};
-use mobz_runtime::stun;
+use janus_client::spawn::{Config, EVENT_LOOPS, Ended, Janus, SpawnError};
+use mobz_runtime::config::ConfigError;
 use tempfile::TempDir;
 use thiserror::Error;
 use tokio::net::UdpSocket;
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::{PublicIp, ports, public_ip};
+use crate::media_settings::MediaSettings;
 
 /// A port to look for the way to; RFC 863's, where nobody would mind.
 const DISCARD: u16 = 9;
@@ -33,17 +32,11 @@ pub struct MediaServerSettings {
     /// The file that the Admin API's secret is written to, made up anew, for the regulator to read
     #[arg(long, env = "MOBZ_JANUS_ADMIN_SECRET_FILE", value_name = "FILE")]
     pub admin_secret_file: PathBuf,
-    /// The UDP ports of its media
-    #[arg(long, env = "MOBZ_RTP_PORTS", value_name = "FROM-TO", default_value = "20000-20999", value_parser = ports)]
-    pub rtp_ports: RangeInclusive<u16>,
-    /// The address clients reach it at, where it is behind a 1:1 NAT; `stun` is the one that the STUN server sees
-    #[arg(long, env = "MOBZ_PUBLIC_IP", value_name = "IP|stun", value_parser = public_ip)]
-    pub public_ip: Option<PublicIp>,
-    /// The STUN server that is asked for it
-    #[arg(long, env = "MOBZ_STUN_SERVER", value_name = "HOST[:PORT]", required_if_eq("public_ip", "stun"))]
-    pub stun_server: Option<String>,
-    /// How many threads handles share; 2 to 4 do
-    #[arg(long, env = "MOBZ_JANUS_EVENT_LOOPS", value_name = "N", default_value_t = 2)]
+    /// Where its media are reached.
+    #[command(flatten)]
+    pub media: MediaSettings,
+    /// How many threads handles share; two for each core do
+    #[arg(long, env = "MOBZ_JANUS_EVENT_LOOPS", value_name = "N", default_value_t = EVENT_LOOPS)]
     pub event_loops: u32,
 }
 
@@ -51,13 +44,8 @@ pub struct MediaServerSettings {
 #[derive(Debug, Error)]
 pub enum MediaServerError {
     /// The STUN server does not answer.
-    #[error("cannot learn the public address from {server}")]
-    Stun {
-        /// The server.
-        server: String,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Settings(#[from] ConfigError),
     /// The secret or the folder of the configuration cannot be written.
     #[error("cannot write {path}")]
     Write {
@@ -87,7 +75,7 @@ pub async fn serve_media_server(
     settings: MediaServerSettings,
     shutdown: CancellationToken,
 ) -> Result<(), MediaServerError> {
-    let public_ip = settings.public_address().await?;
+    let public_ip = settings.media.public_address().await?;
     // A task has addresses that only its host reaches, too: those are no place for media.
     let ice_enforce = match public_ip {
         Some(public_ip) => own_address(public_ip).await.map(|own| own.to_string()),
@@ -98,7 +86,7 @@ pub async fn serve_media_server(
         admin_listen: Some(settings.admin_listen),
         public_ip,
         ice_enforce: ice_enforce.into_iter().collect(),
-        rtp_ports: settings.rtp_ports,
+        rtp_ports: settings.media.rtp_ports,
         event_loops: settings.event_loops,
         ..Config::default()
     };
@@ -112,21 +100,6 @@ pub async fn serve_media_server(
         () = shutdown.cancelled() => {
             janus.stop().await;
             Ok(())
-        }
-    }
-}
-
-impl MediaServerSettings {
-    async fn public_address(&self) -> Result<Option<IpAddr>, MediaServerError> {
-        match self.public_ip {
-            None => Ok(None),
-            Some(PublicIp::Is(address)) => Ok(Some(address)),
-            Some(PublicIp::Stun) => {
-                let server = self.stun_server.clone().unwrap_or_default();
-                let seen = stun::mapped_address(&server).await;
-                let seen = seen.map_err(|source| MediaServerError::Stun { server, source })?;
-                Ok(Some(seen.ip()))
-            }
         }
     }
 }

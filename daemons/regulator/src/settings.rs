@@ -3,8 +3,7 @@
 use std::fs::{self, DirBuilder};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::ops::RangeInclusive;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,24 +14,15 @@ use mobz_core::id::{MUNIT_ID_LENGTH_MAX, MunitId};
 use mobz_core::munit::{Capacity, STATIONS_MAX};
 use mobz_runtime::clock;
 use mobz_runtime::config::{Common, ConfigError};
-use mobz_runtime::stun::mapped_address;
 use rustix::process::geteuid;
 
 use crate::driver::{House, Munit, Place};
+use crate::media_settings::MediaSettings;
 
 /// The most stations a munit takes unless told otherwise.
 pub const CAPACITY_STATIONS: usize = 100;
 /// The most watched stations a munit takes unless told otherwise.
 pub const CAPACITY_VIEWERS: usize = 1000;
-
-/// How the address is found that clients reach a Janus at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublicIp {
-    /// It is this.
-    Is(IpAddr),
-    /// It is the one a STUN server sees.
-    Stun,
-}
 
 /// The regulator's flags.
 #[derive(Clone, Debug, Args)]
@@ -53,15 +43,9 @@ pub struct Settings {
     /// it over within a minute, calls and all
     #[arg(long, env = "MOBZ_SPAWN_JANUS", conflicts_with = "janus")]
     pub spawn_janus: bool,
-    /// The UDP ports of its media
-    #[arg(long, env = "MOBZ_RTP_PORTS", value_name = "FROM-TO", default_value = "20000-20999", value_parser = ports)]
-    pub rtp_ports: RangeInclusive<u16>,
-    /// The address clients reach it at, where it is behind a 1:1 NAT; `stun` is the one that the STUN server sees
-    #[arg(long, env = "MOBZ_PUBLIC_IP", value_name = "IP|stun", value_parser = public_ip)]
-    pub public_ip: Option<PublicIp>,
-    /// The STUN server that is asked for it
-    #[arg(long, env = "MOBZ_STUN_SERVER", value_name = "HOST[:PORT]", required_if_eq("public_ip", "stun"))]
-    pub stun_server: Option<String>,
+    /// Where media reach the one that is started.
+    #[command(flatten)]
+    pub media: MediaSettings,
     /// The most stations it takes
     #[arg(long, env = "MOBZ_CAPACITY_STATIONS", value_name = "N", default_value_t = CAPACITY_STATIONS, value_parser = stations)]
     pub capacity_stations: usize,
@@ -85,7 +69,7 @@ impl Settings {
     /// # Errors
     /// When the secret cannot be read, its Janus cannot be kept, or the STUN server does not answer.
     pub async fn munit(&self) -> Result<Munit, ConfigError> {
-        let public_ip = self.public_address().await?;
+        let public_ip = self.media.public_address().await?;
         let secret = match &self.janus_admin_secret_file {
             Some(path) => {
                 let secret = std::fs::read_to_string(path)
@@ -97,7 +81,7 @@ impl Settings {
         let janus = if let Some(url) = &self.janus {
             Place::There { url: url.clone(), admin_url: self.janus_admin.clone(), admin_secret: secret }
         } else {
-            let config = Config { rtp_ports: self.rtp_ports.clone(), public_ip, ..Config::default() };
+            let config = Config { rtp_ports: self.media.rtp_ports.clone(), public_ip, ..Config::default() };
             Place::Own(Arc::new(match self.kept()? {
                 Some(directory) => House::kept(config, directory),
                 None => House::new(config),
@@ -115,20 +99,6 @@ impl Settings {
 }
 
 impl Settings {
-    async fn public_address(&self) -> Result<Option<IpAddr>, ConfigError> {
-        match (self.public_ip, &self.stun_server) {
-            (None, _) => Ok(None),
-            (Some(PublicIp::Is(address)), _) => Ok(Some(address)),
-            (Some(PublicIp::Stun), server) => {
-                let server = server.clone().unwrap_or_default();
-                match mapped_address(&server).await {
-                    Ok(seen) => Ok(Some(seen.ip())),
-                    Err(source) => Err(ConfigError::Stun { server, source }),
-                }
-            }
-        }
-    }
-
     /// Where its Janus is kept for the next regulator of the munit on the same Redis; nowhere for one whose id is
     /// made up: none can follow it.
     fn kept(&self) -> Result<Option<PathBuf>, ConfigError> {
@@ -166,43 +136,14 @@ fn munit_id(text: &str) -> Result<MunitId, String> {
     text.parse().map_err(|error| format!("{error}"))
 }
 
-pub(crate) fn public_ip(text: &str) -> Result<PublicIp, String> {
-    if text == "stun" {
-        return Ok(PublicIp::Stun);
-    }
-    text.parse().map(PublicIp::Is).map_err(|_| format!("{text:?} is no IP address, and not `stun`"))
-}
-
 fn stations(text: &str) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|_| format!("{text:?} is no number"))?;
     if (1..=STATIONS_MAX).contains(&number) { Ok(number) } else { Err(format!("1 to {STATIONS_MAX}")) }
 }
 
-pub(crate) fn ports(text: &str) -> Result<RangeInclusive<u16>, String> {
-    let how = || format!("{text:?} is no range of ports; write 20000-20999");
-    let (first, last) = text.split_once('-').ok_or_else(how)?;
-    let (first, last): (u16, u16) = (first.parse().map_err(|_| how())?, last.parse().map_err(|_| how())?);
-    if first == 0 || first >= last { Err(how()) } else { Ok(first..=last) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ranges_of_ports_are_read_as_people_write_them() {
-        assert_eq!(ports("20000-20999"), Ok(20000..=20999));
-        for wrong in ["20000", "20999-20000", "0-5", "a-b", "1-70000"] {
-            assert!(ports(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_public_address_is_given_or_asked_for() {
-        assert_eq!(public_ip("192.0.2.7"), Ok(PublicIp::Is([192, 0, 2, 7].into())));
-        assert_eq!(public_ip("stun"), Ok(PublicIp::Stun));
-        assert!(public_ip("example.org").is_err());
-    }
 
     #[test]
     fn a_munit_id_leaves_room_for_its_stations() {

@@ -7,7 +7,9 @@ use mobz_core::munit;
 use mobz_tests::{Coturn, Peer, Process, Redis, SOON, Signal, Stack, eventually, is_inside, mobzctl};
 use serde_json::{Value, json};
 
-use crate::munit::{answered, change, is_janus, joined, publish, publish_somewhere, spawning, watch};
+use crate::munit::{
+    Call, answered, call, change, is_janus, joined, publish, publish_somewhere, spawning, watch,
+};
 
 /// The munit a station is on.
 fn munit_of(station: &str) -> String {
@@ -75,11 +77,7 @@ async fn at_its_deadline_a_draining_munit_gives_up_what_is_left_and_it_goes_on_e
     }
     let redis = Redis::start().unwrap();
     let stack = Stack::up_with(&["--redis", &redis.url(), "--munits", "2"]);
-    let (mut ann, _) = joined(&stack, "ann", true).await;
-    let (mut bob, _) = joined(&stack, "bob", false).await;
-    let (_sends, station) = publish(&mut ann).await;
-    let sees = watch(&mut bob, &station).await;
-    sees.sees(10).await;
+    let Call { mut ann, mut bob, sends: _sends, station, sees } = call(&stack).await;
     let munit = munit_of(&station);
 
     drain(&redis, &munit, Some(Duration::from_secs(2))).await;

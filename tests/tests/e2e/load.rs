@@ -82,8 +82,13 @@ fn load(stack: &Stack, flags: &[&str]) -> Output {
 }
 
 /// The report of a test without errors.
-fn report(output: &Output) -> Value {
+pub(crate) fn report(output: &Output) -> Value {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
     serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// A figure of a report; 0 where there is none.
+pub(crate) fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_default()
 }

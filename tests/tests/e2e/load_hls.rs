@@ -3,7 +3,9 @@
 use std::process::Output;
 
 use mobz_tests::{Media, Process, Stack, eventually, mobzctl};
-use serde_json::{Value, json};
+use serde_json::json;
+
+use crate::load::{number, report};
 
 #[test]
 fn viewers_of_a_published_file_get_its_parts_and_the_delay_of_each_is_known() {
@@ -89,15 +91,4 @@ fn load(stack: &Stack, flags: &[&str]) -> Output {
     let mut command = stack.mobzctl();
     command.args(["load", "hls", "demo", "--output", "json"]).args(flags);
     command.output().unwrap()
-}
-
-/// The report of a test without errors.
-fn report(output: &Output) -> Value {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_default()
 }

@@ -6,6 +6,8 @@ use std::process::Output;
 use mobz_tests::{Stack, is_inside, mobzctl};
 use serde_json::{Value, json};
 
+use crate::load::{number, report};
+
 #[test]
 fn every_viewer_gets_what_every_publisher_sends_and_the_report_adds_up() {
     let name = "load_webrtc::every_viewer_gets_what_every_publisher_sends_and_the_report_adds_up";
@@ -93,15 +95,4 @@ fn load(stack: &Stack, flags: &[&str]) -> Output {
     let mut command = stack.mobzctl();
     command.args(["load", "webrtc", "--publishers", "2", "--viewers", "3", "--ramp", "500ms"]);
     command.args(["--output", "json"]).args(flags).output().unwrap()
-}
-
-/// The report of a test without errors.
-fn report(output: &Output) -> Value {
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}\n{}", String::from_utf8_lossy(&output.stdout));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn number(value: &Value) -> f64 {
-    value.as_f64().unwrap_or_default()
 }

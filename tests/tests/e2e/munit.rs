@@ -35,6 +35,25 @@ pub(crate) async fn watch(client: &mut Client, station: &str) -> Peer {
     answered(client, &ack).await
 }
 
+/// Ann publishes, and bob, who only watches, sees it.
+pub(crate) struct Call {
+    pub(crate) ann: Client,
+    pub(crate) bob: Client,
+    pub(crate) sends: Peer,
+    pub(crate) station: String,
+    pub(crate) sees: Peer,
+}
+
+/// A call that runs.
+pub(crate) async fn call(stack: &Stack) -> Call {
+    let (mut ann, _) = joined(stack, "ann", true).await;
+    let (mut bob, _) = joined(stack, "bob", false).await;
+    let (sends, station) = publish(&mut ann).await;
+    let sees = watch(&mut bob, &station).await;
+    sees.sees(30).await;
+    Call { ann, bob, sends, station, sees }
+}
+
 /// Answers the offer in a `WatchAck`.
 pub(crate) async fn answered(client: &mut Client, offered: &Value) -> Peer {
     let (peer, answer) = Peer::viewer(offered["sdp"].as_str().unwrap()).await;
@@ -48,11 +67,7 @@ async fn pictures_flow_until_they_are_muted_unwatched_or_kicked() {
         return;
     }
     let mut stack = Stack::up_with(&["--munits", "1"]);
-    let (mut ann, _) = joined(&stack, "ann", true).await;
-    let (mut bob, _) = joined(&stack, "bob", false).await;
-    let (_sends, station) = publish(&mut ann).await;
-    let sees = watch(&mut bob, &station).await;
-    sees.sees(30).await;
+    let Call { mut ann, mut bob, sends: _sends, station, sees } = call(&stack).await;
     assert_eq!(sees.lost(), 0);
 
     ann.done(json!({ "type": "UpdateVideo", "video": false })).await;
@@ -220,10 +235,7 @@ async fn a_janus_that_is_killed_gives_its_stations_up_at_once_and_publishers_go_
         return;
     }
     let stack = Stack::up_with(&["--munits", "2"]);
-    let (mut ann, _) = joined(&stack, "ann", true).await;
-    let (mut bob, _) = joined(&stack, "bob", false).await;
-    let (_sends, station) = publish(&mut ann).await;
-    watch(&mut bob, &station).await.sees(10).await;
+    let Call { mut ann, mut bob, sends: _sends, station, sees: _sees } = call(&stack).await;
 
     // Whichever has the station: both die, and both come back.
     let januses = eventually("there are two Janus", async || {
@@ -253,11 +265,7 @@ async fn calls_outlive_their_database() {
     }
     let mut redis = Redis::start().unwrap();
     let stack = Stack::up_with(&["--redis", &redis.url(), "--munits", "1"]);
-    let (mut ann, _) = joined(&stack, "ann", true).await;
-    let (mut bob, _) = joined(&stack, "bob", false).await;
-    let (_sends, station) = publish(&mut ann).await;
-    let sees = watch(&mut bob, &station).await;
-    sees.sees(30).await;
+    let Call { mut ann, bob: _bob, sends: _sends, station, sees } = call(&stack).await;
 
     redis.kill();
     sees.sees(150).await;
@@ -290,11 +298,7 @@ async fn a_draining_munit_moves_its_stations_and_every_viewer_before_the_old_one
     }
     let redis = Redis::start().unwrap();
     let stack = Stack::up_with(&["--redis", &redis.url(), "--munits", "2"]);
-    let (mut ann, _) = joined(&stack, "ann", true).await;
-    let (mut bob, _) = joined(&stack, "bob", false).await;
-    let (sends, station) = publish(&mut ann).await;
-    let sees = watch(&mut bob, &station).await;
-    sees.sees(30).await;
+    let Call { mut ann, mut bob, sends, station, sees } = call(&stack).await;
 
     let store = mobz_store::open(Some(&redis.url())).await.unwrap();
     let munit = station.parse::<StationId>().unwrap().munit().unwrap();

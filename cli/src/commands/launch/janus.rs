@@ -16,7 +16,7 @@ pub(super) async fn run(settings: MediaServerSettings) -> Result<Exit> {
 
 fn failed(error: &MediaServerError) -> Failure {
     let remedy = match error {
-        MediaServerError::Stun { .. } => {
+        MediaServerError::Settings(_) => {
             "name a STUN server that answers with --stun-server, or the address itself with --public-ip"
         }
         MediaServerError::Write { .. } => "make it writable, or name another with --admin-secret-file",

@@ -78,6 +78,20 @@ impl Percentiles {
         let max = histogram.max() as f64 / 1000.0;
         Self { count, p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max }
     }
+
+    /// Median, 99th percentile and maximum as a table has them.
+    pub(super) fn in_words(self) -> String {
+        match self.count {
+            0 => "-".to_owned(),
+            _ => format!("{:.2} / {:.2} / {:.2} ms", self.p50, self.p99, self.max),
+        }
+    }
+}
+
+/// How often each thing failed, in words.
+pub(super) fn failures<'a>(by_code: impl IntoIterator<Item = (&'a String, &'a u64)>) -> String {
+    let each = by_code.into_iter().map(|(code, count)| format!("{code} {count} times"));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// Failures, counted by code.

@@ -33,6 +33,7 @@ impl Janus {
     /// Takes over the Janus that was started in `directory` by a process that has ended, if it still runs; what
     /// it was started with beyond its ports, secret and name is not known, and is `config`'s.
     pub async fn adopt(config: &Config, directory: &Path) -> Option<Self> {
+        let directory = &std::path::absolute(directory).ok()?;
         let note: Note = serde_json::from_slice(&fs::read(note_in(directory)).ok()?).ok()?;
         // Whoever holds it looks after its Janus.
         let lock = lock(directory).await.ok()?;

@@ -29,6 +29,9 @@ const TRANSPORTS_DISABLED: &[&str] = &["http", "mqtt", "nanomsg", "pfunix", "rab
 /// The loggers of Janus that are loaded unless told otherwise.
 const LOGGERS_DISABLED: &[&str] = &["jsonlog"];
 
+/// How many threads handles share unless told otherwise.
+pub const EVENT_LOOPS: u32 = 4;
+
 /// How a Janus of one's own runs: VideoRoom with string ids, over WebSockets, nothing else.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -82,7 +85,7 @@ impl Default for Config {
             rtp_ports: 20_000..=20_999,
             public_ip: None,
             ice_enforce: Vec::new(),
-            event_loops: 4,
+            event_loops: EVENT_LOOPS,
             session_timeout: Duration::from_secs(60),
             reclaim_session_timeout: Duration::from_secs(45),
             ipv6: false,

@@ -121,6 +121,8 @@ impl Process {
             command
         };
         command.arg("-F").arg(directory).arg("-C").arg(directory.join("janus.jcfg")).stdin(Stdio::null());
+        // Where it crashes its core goes with the rest of it, and not to where this process happens to be.
+        command.current_dir(directory);
         let log = if outlives_us.is_some() {
             let path = log_in(directory);
             let file = File::create(&path)?;

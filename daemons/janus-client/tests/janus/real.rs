@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::support::{LOOK_EVERY, Lab, answer, offer, remote, room, soon, told};
 use janus_client::admin::InRoom;
+use janus_client::spawn::EVENT_LOOPS;
 use janus_client::video_room::{
     Allowed, AllowedAction, ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Destroy, Edit,
     EnableRecording, Exists, ForwardStream, JoinPublisher, JoinSubscriber, Kick, List, ListForwarders,
@@ -27,7 +28,7 @@ async fn janus_tells_what_it_is() {
     let info = lab.client.info().await.unwrap();
     assert_eq!(info.server_name.as_deref(), Some(lab.janus.config().server_name.as_str()));
     assert_eq!((info.session_timeout, info.reclaim_session_timeout), (60, 45));
-    assert_eq!((info.event_loops, info.accepting_new_sessions), (Some(4), true));
+    assert_eq!((info.event_loops, info.accepting_new_sessions), (Some(EVENT_LOOPS), true));
     assert!(info.version_number >= 1100, "{}", info.version);
     let plugins = &info.raw.json()["plugins"];
     assert_eq!(plugins.as_object().unwrap().keys().collect::<Vec<_>>(), ["janus.plugin.videoroom"]);

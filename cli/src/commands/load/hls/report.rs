@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::measure::{Percentiles, get};
+use super::super::measure::{Percentiles, failures, get};
 use super::clock::{Clock, Source};
 use super::meter::Meter;
 use super::sample::Sample;
@@ -155,15 +155,10 @@ impl Report {
 
     /// All failures, in words.
     pub(super) fn errors_line(&self) -> String {
-        let errors = self.errors.iter().map(|(code, count)| format!("{code} {count} times"));
-        errors.collect::<Vec<_>>().join(", ")
+        failures(&self.errors)
     }
 
     pub(super) fn table(&self, output: &Output) -> String {
-        let times = |times: Percentiles| match times.count {
-            0 => "-".to_owned(),
-            _ => format!("{:.1} / {:.1} / {:.1} ms", times.p50, times.p99, times.max),
-        };
         let seconds = self.seconds.max(f64::MIN_POSITIVE);
         let a_second = |count: u64| format!("{:.0}", count as f64 / seconds);
         let server = |of: &dyn Fn(&Server) -> String| self.server.as_ref().map_or_else(|| "-".to_owned(), of);
@@ -171,10 +166,10 @@ impl Report {
         let Counts { parts, bytes, stalls, stalled_seconds, .. } = self.counts;
         let rows: [(&str, String); 12] = [
             ("playing", format!("{} of {}", self.playing, self.viewers)),
-            ("start-up p50 / p99 / max", times(self.startup_ms)),
-            (delay, times(self.delay_ms)),
-            ("acknowledged to last byte", times(self.after_ack_ms)),
-            ("fetch of a part", times(self.fetch_ms)),
+            ("start-up p50 / p99 / max", self.startup_ms.in_words()),
+            (delay, self.delay_ms.in_words()),
+            ("acknowledged to last byte", self.after_ack_ms.in_words()),
+            ("fetch of a part", self.fetch_ms.in_words()),
             ("parts/s", a_second(parts)),
             ("Mbit/s", a_second(bytes * 8 / 1_000_000)),
             ("stalls", format!("{stalls}, {stalled_seconds:.1} s")),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mobz_core::room::Mode;
 use serde::Serialize;
 
-use super::super::measure::{Percentiles, get};
+use super::super::measure::{Percentiles, failures, get};
 use super::super::series::rate;
 use super::meter::Meter;
 use super::plan::Plan;
@@ -173,8 +173,7 @@ impl Report {
     }
 
     pub(super) fn errors_line(&self) -> String {
-        let all = self.sides().flat_map(|side| &side.errors);
-        all.map(|(code, count)| format!("{code} {count} times")).collect::<Vec<_>>().join(", ")
+        failures(self.sides().flat_map(|side| &side.errors))
     }
 
     pub(super) fn table(&self, output: &Output) -> String {
@@ -184,19 +183,15 @@ impl Report {
             let ratio = ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
             [name.to_owned(), of(server), floor.map_or_else(String::new, of), ratio]
         };
-        let times = |times: Percentiles| match times.count {
-            0 => "-".to_owned(),
-            _ => format!("{:.2} / {:.2} / {:.2} ms", times.p50, times.p99, times.max),
-        };
         let number =
             |number: Option<f64>| number.map_or_else(|| "-".to_owned(), |number| format!("{number:.0}"));
         let rows = vec![
             row("joined", &|side| format!("{} of {}", side.joined, side.asked), None),
             row("joins/s", &|side| side.joins_per_second.to_string(), None),
-            row("connect p50 / p99 / max", &|side| times(side.connect_ms), None),
-            row("join p50 / p99 / max", &|side| times(side.join_ms), None),
+            row("connect p50 / p99 / max", &|side| side.connect_ms.in_words(), None),
+            row("join p50 / p99 / max", &|side| side.join_ms.in_words(), None),
             row("memory per connection", &|side| memory(side.memory.as_ref()), None),
-            row("relay p50 / p99 / max", &|side| times(side.relay_ms), ratios.and_then(|r| r.relay_p99)),
+            row("relay p50 / p99 / max", &|side| side.relay_ms.in_words(), ratios.and_then(|r| r.relay_p99)),
             row(
                 "most relays/s",
                 &|side| number(side.relays_per_second()),

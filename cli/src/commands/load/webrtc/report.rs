@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::super::measure::Percentiles;
+use super::super::measure::{Percentiles, failures};
 use super::floor::Found;
 use super::meter::Meter;
 use super::plan::Plan;
@@ -234,26 +234,21 @@ impl Report {
 
     /// All failures, in words.
     pub(super) fn errors_line(&self) -> String {
-        let errors = self.errors.iter().map(|(code, count)| format!("{code} {count} times"));
-        errors.collect::<Vec<_>>().join(", ")
+        failures(&self.errors)
     }
 
     pub(super) fn table(&self, output: &Output) -> String {
-        let times = |times: Percentiles| match times.count {
-            0 => "-".to_owned(),
-            _ => format!("{:.1} / {:.1} / {:.1} ms", times.p50, times.p99, times.max),
-        };
         let seconds = self.seconds.max(f64::MIN_POSITIVE);
         let a_second = |count: u64| format!("{:.0}", count as f64 / seconds);
         let Counts { packets, bytes, lost, recovered, freezes, frozen_seconds, .. } = self.counts;
         let share = 100.0 * lost as f64 / (packets + lost).max(1) as f64;
         let mut rows: Vec<(String, String)> = [
             ("joined", format!("{} of {}", self.joined, self.asked)),
-            ("join p50 / p99 / max", times(self.join_ms)),
-            ("Offer to Answer", times(self.offer_ms)),
-            ("Watch to WatchAck", times(self.watch_ms)),
-            ("offer to first media", times(self.first_media_ms)),
-            ("Join to first media", times(self.viewer_media_ms)),
+            ("join p50 / p99 / max", self.join_ms.in_words()),
+            ("Offer to Answer", self.offer_ms.in_words()),
+            ("Watch to WatchAck", self.watch_ms.in_words()),
+            ("offer to first media", self.first_media_ms.in_words()),
+            ("Join to first media", self.viewer_media_ms.in_words()),
             ("publishing", format!("{} of {}", self.publishing, self.publishers)),
             (
                 "feeds that flow",
@@ -262,7 +257,7 @@ impl Report {
             ("packets/s", a_second(packets)),
             ("Mbit/s", a_second(bytes * 8 / 1_000_000)),
             ("lost", format!("{lost} ({share:.3} %); {recovered} sent again")),
-            ("jitter", times(self.jitter_ms)),
+            ("jitter", self.jitter_ms.in_words()),
             ("freezes", format!("{freezes}, {frozen_seconds:.1} s")),
         ]
         .map(|(name, value)| (name.to_owned(), value))
@@ -273,8 +268,8 @@ impl Report {
             (format!("{name} {pid}"), format!("{cpu_cores:.2} cores; memory {before}, {most} at most"))
         }));
         if let Some(floor) = &self.floor {
-            rows.push(("Watch, by a client at rest".to_owned(), times(floor.watch_ms)));
-            rows.push(("attach and join on Janus".to_owned(), times(floor.attach_and_join_ms)));
+            rows.push(("Watch, by a client at rest".to_owned(), floor.watch_ms.in_words()));
+            rows.push(("attach and join on Janus".to_owned(), floor.attach_and_join_ms.in_words()));
         }
         if let Some(Ratios { watch_p50, watch_p90, watch_p99 }) = self.ratios {
             let ratios = format!("p50 {watch_p50:.2}, p90 {watch_p90:.2}, p99 {watch_p99:.2}");
