@@ -2,6 +2,7 @@
 //! come in as arguments; refusals come out as effects.
 
 pub mod connection;
+pub mod fsck;
 pub mod hls;
 pub mod id;
 pub mod munit;

@@ -57,6 +57,7 @@ impl Room<'_> {
     }
 
     pub(super) fn due(&mut self, now: Timestamp, turn: &mut Turn) {
+        turn.looked_at = true;
         let is_due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
         for participant in self.everyone() {
             if is_due(participant.away_until) {

@@ -40,6 +40,8 @@ pub(super) struct Turn {
     pub(super) count_viewers: bool,
     /// Not everything due was done.
     pub(super) look_again: bool,
+    /// The room as a whole is looked at: what is wrong with it is put right.
+    pub(super) looked_at: bool,
     /// Why an input that no connection sent cannot be.
     pub(super) refused: Option<Refusal>,
     /// Before any news.
@@ -158,7 +160,9 @@ impl Room<'_> {
                 .members
                 .iter()
                 .any(|change| matches!(change, MemberChange::Remove { user, .. } if *user == record.owner));
-        if rejoined || !gone {
+        // Of an audience nobody is listed: its owner may be one of it.
+        let is_listed = record.mode == Mode::P2m || record.participants.contains_key(&record.owner);
+        if rejoined || !(gone || turn.looked_at && !is_listed) {
             return;
         }
         let listed = record.participants.values().map(|there| {

@@ -3,6 +3,7 @@
 mod client;
 mod code;
 mod munit;
+mod report;
 mod server;
 
 pub use client::{
@@ -12,6 +13,7 @@ pub use client::{
 };
 pub use code::{Code, Refusal};
 pub use munit::{Asker, MunitAck, MunitDone, MunitError, MunitMessage, MunitSignal};
+pub use report::{Detail, Holding, REPORT_MAX, Report};
 pub use server::{
     IceServer, Ingest, JoinAck, Left, Limits, Moved, ParticipantView, PublisherView, Reason, ServerSignal,
 };
