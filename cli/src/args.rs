@@ -1,6 +1,7 @@
 //! The clap tree: names, flags, defaults and help. No logic.
 
 pub mod context;
+pub mod fsck;
 pub mod hls;
 pub mod load;
 pub mod munit;
@@ -114,6 +115,8 @@ pub enum Command {
     /// See and manage stations: each publisher's media on a munit
     #[command(subcommand)]
     Station(station::Station),
+    /// Compare what is kept with what munits really hold, and mend it
+    Fsck(fsck::Fsck),
     /// Publish and follow LL-HLS streams
     #[command(subcommand)]
     Hls(hls::Hls),

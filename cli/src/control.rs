@@ -140,7 +140,16 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder, what: &str) -> Result<reqwest::Response> {
-        let mut request = request.timeout(ANSWER_TIMEOUT);
+        self.send_within(ANSWER_TIMEOUT, request, what).await
+    }
+
+    async fn send_within(
+        &self,
+        within: Duration,
+        request: reqwest::RequestBuilder,
+        what: &str,
+    ) -> Result<reqwest::Response> {
+        let mut request = request.timeout(within);
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }

@@ -5,10 +5,12 @@ pub mod context;
 pub mod doctor;
 pub mod down;
 pub mod events;
+pub mod fsck;
 pub mod healthy;
 pub mod hls;
 pub mod launch;
 pub mod load;
+mod media;
 pub mod munit;
 pub mod room;
 pub mod signal;
@@ -49,6 +51,7 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
         Command::Room(verb) => block_on(room::run(verb, &place, output)),
         Command::Munit(verb) => block_on(munit::run(verb, &place, output)),
         Command::Station(verb) => block_on(station::run(verb, &place, output)),
+        Command::Fsck(args) => block_on(fsck::run(&args, &place, output)),
         Command::Hls(verb) => block_on(hls::run(verb, &place, output)),
         Command::Token(verb) => token::run(&verb, &place, output),
         Command::Signal(args) => block_on(signal::run(args, &place, output)),

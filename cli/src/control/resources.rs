@@ -1,5 +1,7 @@
 //! Requests of one shape for every kind of resource.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::Value;
 
@@ -15,14 +17,26 @@ impl Client {
     }
 
     /// `GET /v1/{path}`.
-    pub async fn one(&self, path: &[&str], what: &str) -> Result<Value> {
-        self.json(Method::GET, self.under_v1(path), what).await
+    pub async fn one(&self, path: &[&str], query: &[(&str, String)], what: &str) -> Result<Value> {
+        self.json(Method::GET, self.url(&[&["v1"], path].concat(), query), what).await
     }
 
     /// `POST /v1/{path}`.
     pub async fn post(&self, path: &[&str], body: &Value, what: &str) -> Result<Value> {
         let request = self.http.post(self.under_v1(path)).json(body);
         self.read(self.send(request, what).await?, what).await
+    }
+
+    /// As [`Client::post`], with another time for the answer.
+    pub async fn post_within(
+        &self,
+        within: Duration,
+        path: &[&str],
+        body: &Value,
+        what: &str,
+    ) -> Result<Value> {
+        let request = self.http.post(self.under_v1(path)).json(body);
+        self.read(self.send_within(within, request, what).await?, what).await
     }
 
     /// `DELETE /v1/{path}`.

@@ -1,5 +1,7 @@
 //! Munits and stations at an endpoint.
 
+use std::time::Duration;
+
 use mobz_core::id::{MunitId, StationId};
 use mobz_runtime::control::{ControlError, Draining, Stopping};
 use serde::Serialize;
@@ -7,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::{Endpoint, refused, value};
 use crate::error::Result;
+
+/// How long a page of a check may take: it looks twice, and waits for what it mends.
+const FSCK_TIMEOUT: Duration = Duration::from_secs(120);
 
 impl Endpoint {
     /// A page of munits, as `GET /v1/munits` answers.
@@ -19,11 +24,34 @@ impl Endpoint {
     }
 
     /// One munit, as `GET /v1/munits/{id}` answers.
+    pub async fn munit_inspected(&self, munit: &MunitId) -> Result<Value> {
+        let what = format!("cannot inspect munit {munit}");
+        match self {
+            Self::Http(client) => client.one(&["munits", munit.as_str()], &[], &what).await,
+            Self::Store(control) => answer(control.munit_inspected(munit).await, &what),
+        }
+    }
+
+    /// The same, without asking it how its media fare.
     pub async fn munit(&self, munit: &MunitId) -> Result<Value> {
         let what = format!("cannot inspect munit {munit}");
         match self {
-            Self::Http(client) => client.one(&["munits", munit.as_str()], &what).await,
+            Self::Http(client) => {
+                client.one(&["munits", munit.as_str()], &[("media", "false".to_owned())], &what).await
+            }
             Self::Store(control) => answer(control.munit(munit).await, &what),
+        }
+    }
+
+    /// Checks a page, as `POST /v1/fsck` answers.
+    pub async fn fsck(&self, repair: bool, cursor: Option<&str>) -> Result<Value> {
+        let what = "cannot check";
+        match self {
+            Self::Http(client) => {
+                let body = json!({ "repair": repair, "cursor": cursor });
+                client.post_within(FSCK_TIMEOUT, &["fsck"], &body, what).await
+            }
+            Self::Store(control) => answer(control.fsck(repair, cursor).await, what),
         }
     }
 
@@ -71,7 +99,7 @@ impl Endpoint {
     pub async fn station(&self, station: &StationId) -> Result<Value> {
         let what = format!("cannot inspect station {station}");
         match self {
-            Self::Http(client) => client.one(&["stations", station.as_str()], &what).await,
+            Self::Http(client) => client.one(&["stations", station.as_str()], &[], &what).await,
             Self::Store(control) => answer(control.station(station).await, &what),
         }
     }

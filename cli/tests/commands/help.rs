@@ -30,7 +30,9 @@ const COMMANDS: &[&[&str]] = &[
     &["station", "inspect"],
     &["station", "assign"],
     &["station", "unassign"],
+    &["fsck"],
     &["hls", "push"],
+    ["hls", "push"],
     &["hls", "tail"],
     &["hls", "probe"],
     &["load", "signaling"],
@@ -88,6 +90,7 @@ fn what_changes_things_needs_yes_without_a_terminal() {
     for change in [
         &["munit", "revive", "m1"][..],
         &["munit", "stop", "m1"],
+        &["fsck", "--repair"],
         &["station", "assign", "m1-000000000001"],
         &["station", "unassign", "m1-000000000001"],
     ] {

@@ -222,6 +222,22 @@ pub enum InRoom {
     },
 }
 
+impl InRoom {
+    /// The codec of one of its m-lines.
+    fn codec(&self, mid: &str) -> Option<String> {
+        match self {
+            Self::Nowhere => None,
+            Self::Publisher { streams, .. } => {
+                let stream = streams.iter().find(|stream| stream["mid"] == mid)?;
+                stream["codec"].as_str().map(str::to_owned)
+            }
+            Self::Subscriber { streams, .. } => {
+                streams.iter().find(|stream| stream.mid == mid)?.codec.clone()
+            }
+        }
+    }
+}
+
 /// What flows over one m-line.
 #[derive(Clone, Debug)]
 pub struct MediaInfo {
@@ -229,11 +245,15 @@ pub struct MediaInfo {
     pub mid: String,
     /// What kind of media.
     pub kind: MediaKind,
-    /// What came from the client.
+    /// Its codec, in lower case; `None` before it is negotiated.
+    pub codec: Option<String>,
+    /// What came from the client; of simulcast, its smallest picture.
     pub received: Flow,
+    /// Of simulcast, what came from the client beside it: the larger pictures, the largest last.
+    pub received_layers: Vec<Flow>,
     /// What went to the client.
     pub sent: Flow,
-    /// Packets of the client that never came.
+    /// Packets of the client that never came, of all layers of simulcast.
     pub lost: i64,
     /// Packets that the client says never came to it.
     pub lost_by_remote: i64,
@@ -309,10 +329,16 @@ struct WireMedia {
     kind: MediaKind,
     mindex: u32,
     mid: String,
+    codecs: Option<WireCodecs>,
     #[serde(default)]
     rtcp: BTreeMap<String, WireRtcp>,
     #[serde(default)]
     stats: WireStats,
+}
+
+#[derive(Deserialize)]
+struct WireCodecs {
+    codec: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -331,9 +357,19 @@ struct WireRtcp {
 #[derive(Default, Deserialize)]
 struct WireStats {
     #[serde(rename = "in", default)]
-    received: Flow,
+    received: WireReceived,
     #[serde(rename = "out", default)]
     sent: Flow,
+}
+
+#[derive(Default, Deserialize)]
+struct WireReceived {
+    #[serde(flatten)]
+    flow: Flow,
+    #[serde(rename = "video-simulcast-1")]
+    middle: Option<Flow>,
+    #[serde(rename = "video-simulcast-2")]
+    largest: Option<Flow>,
 }
 
 #[derive(Deserialize)]
@@ -360,31 +396,41 @@ impl Wire {
         let webrtc = self.webrtc.unwrap_or_default();
         let mut media: Vec<WireMedia> = webrtc.media.into_values().collect();
         media.sort_by_key(|media| media.mindex);
+        let room = self.plugin_specific.filter(|_| self.plugin.as_deref() == Some(PLUGIN)).and_then(in_room);
+        let media = media.into_iter().map(|media| {
+            let codec = room.as_ref().and_then(|room| room.codec(&media.mid));
+            media.into_info(codec)
+        });
         HandleInfo {
             session: self.session_id,
             handle: self.handle_id,
             opaque_id: self.opaque_id,
-            room: self.plugin_specific.filter(|_| self.plugin.as_deref() == Some(PLUGIN)).and_then(in_room),
+            media: media.collect(),
+            room,
             plugin: self.plugin,
             ice_state: webrtc.ice.state,
             selected_pair: webrtc.ice.selected_pair,
             is_up: webrtc.dtls.ready,
             remote_sdp: self.sdps.remote,
-            media: media.into_iter().map(WireMedia::into_info).collect(),
             raw,
         }
     }
 }
 
 impl WireMedia {
-    fn into_info(mut self) -> MediaInfo {
+    fn into_info(mut self, codec_in_room: Option<String>) -> MediaInfo {
+        // Beside it those of the layers of simulcast.
+        let lost = self.rtcp.values().map(|rtcp| rtcp.lost).sum();
         let rtcp = self.rtcp.remove("main").unwrap_or_default();
+        let WireReceived { flow, middle, largest } = self.stats.received;
         MediaInfo {
             mid: self.mid,
             kind: self.kind,
-            received: self.stats.received,
+            codec: self.codecs.and_then(|codecs| codecs.codec).or(codec_in_room),
+            received: flow,
+            received_layers: middle.into_iter().chain(largest).collect(),
             sent: self.stats.sent,
-            lost: rtcp.lost,
+            lost,
             lost_by_remote: rtcp.lost_by_remote,
             round_trip: rtcp.rtt,
             in_quality: rtcp.in_link_quality,
@@ -415,5 +461,34 @@ fn in_room(specific: serde_json::Value) -> Option<InRoom> {
             Some(InRoom::Subscriber { room, answered, paused, streams })
         }
         _ => Some(InRoom::Nowhere),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_flows_is_read_with_the_layers_of_simulcast_and_the_codecs_that_the_room_knows() {
+        let text = r#"{"session_id":1,"handle_id":2,"plugin":"janus.plugin.videoroom",
+            "plugin_specific":{"type":"publisher","room":"r","id":"ann","streams":[
+                {"type":"video","mid":"v","codec":"vp8"},{"type":"audio","mid":"a","codec":"opus"}]},
+            "webrtc":{"dtls":{"ready":true},"media":{
+                "v":{"type":"video","mindex":0,"mid":"v","codecs":{"pt":96,"codec":"vp8"},
+                    "rtcp":{"main":{"rtt":7,"lost":1},"sim1":{"lost":2},"sim2":{"lost":4}},
+                    "stats":{"in":{"packets":60,"bytes":20820,"bytes_lastsec":10757,"nacks":0,
+                        "video-simulcast-1":{"packets":60,"bytes":38820,"bytes_lastsec":20057,"nacks":0},
+                        "video-simulcast-2":{"packets":60,"bytes":56820,"bytes_lastsec":29357,"nacks":0}},
+                        "out":{"packets":0,"bytes":0,"bytes_lastsec":0,"nacks":0}}},
+                "a":{"type":"audio","mindex":1,"mid":"a","rtcp":{"main":{"lost":0}},
+                    "stats":{"in":{"packets":3,"bytes":300,"bytes_lastsec":100}}}}}}"#;
+        let wire: Wire = serde_json::from_str(text).unwrap();
+        let info = wire.into_info(Raw("{}".into()));
+        let [video, audio] = &info.media[..] else { panic!("{info:?}") };
+        assert_eq!((video.codec.as_deref(), audio.codec.as_deref()), (Some("vp8"), Some("opus")));
+        let rates: Vec<u64> = video.received_layers.iter().map(|flow| flow.bytes_per_second).collect();
+        assert_eq!((video.received.bytes_per_second, rates), (10757, vec![20057, 29357]));
+        assert_eq!((video.lost, video.round_trip), (7, 7));
+        assert_eq!((audio.received.bytes_per_second, audio.received_layers.len()), (100, 0));
     }
 }

@@ -1,24 +1,27 @@
 //! What an operator can do with rooms, munits and stations: the operations behind the control API and `mobzctl`.
 
+mod fsck;
 mod hls;
 mod munits;
+mod reports;
 mod stations;
 
 use std::sync::Arc;
 
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::room::{Input, Mode, Participant, ParticipantType, Record};
-use mobz_core::signal::Refusal;
+use mobz_core::signal::{Detail, Media, Refusal};
 use mobz_core::store::{Asked, Event, Loaded, StoreError};
 use mobz_core::time::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
 use thiserror::Error;
 
+pub use fsck::{Found, FsckPage, Outcome};
 pub use hls::{HlsDetail, TrackDetail};
 pub use munits::{
     AssignedStation, Draining, MunitDetail, MunitLine, MunitList, STOP_GRACE, STOP_GRACE_MAX, Stopping,
 };
-pub use stations::{ORPHAN_AFTER, StationLine, StationList, StationState};
+pub use stations::{StationInspected, StationLine, StationList, StationState};
 
 use crate::clock;
 use crate::node::{Node, NodeError};
@@ -126,15 +129,16 @@ pub struct StationDetail {
     pub user: UserId,
     pub munit: MunitId,
     pub state: StationState,
-    /// Who watches it; `null` while only its munit knows.
+    /// How many watch it; `null` where its munit does not say.
     pub viewers: Option<u64>,
-    /// Bitrate, loss and layer; `null` while only its munit knows.
-    pub media: Option<serde_json::Value>,
+    /// How its media fare; `null` where nothing is published, or its munit does not say.
+    pub media: Option<Media>,
 }
 
-impl From<StationLine> for StationDetail {
-    fn from(StationLine { station, room: _, user, munit, state, viewers }: StationLine) -> Self {
-        Self { station, user, munit, state, viewers, media: None }
+impl From<StationInspected> for StationDetail {
+    fn from(StationInspected { line, media }: StationInspected) -> Self {
+        let StationLine { station, room: _, user, munit, state, viewers } = line;
+        Self { station, user, munit, state, viewers, media }
     }
 }
 
@@ -214,13 +218,14 @@ impl Control {
         let Loaded { record, members, .. } =
             self.node.store().load(room, Asked::First(AUDIENCE_LISTED_MAX)).await?;
         let record = record.ok_or_else(|| ControlError::NoSuchRoom(room.clone()))?;
+        let stations = self.inspected(self.stations_of(&record).await?, Detail::Media).await?;
         Ok(RoomDetail {
             room: record.room.clone(),
             mode: record.mode,
             owner: record.owner.clone(),
             created_at: Time(record.created_at),
             participants: record.participants.values().map(Arc::as_ref).chain(&members).map(detail).collect(),
-            stations: self.stations_of(&record).await?.into_iter().map(Into::into).collect(),
+            stations: stations.into_iter().map(Into::into).collect(),
             hls: if record.mode == Mode::P2m { self.stream(room).await? } else { None },
         })
     }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId};
-use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room};
+use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room, RoomEvent};
 use mobz_core::settings::Settings;
 use mobz_core::signal::{Code, Refusal, RoomSignal, ServerSignal};
 use mobz_core::store::{Asked, Committed, Event, Loaded, Revision, Store, StoreError};
@@ -290,7 +290,7 @@ impl Node {
             match self.counted(self.store.commit(room, revision, change).await)? {
                 Committed::Done(revision) => {
                     self.hub.saw(room, revision, decided.record());
-                    self.log(now, &effects);
+                    self.log_effects(now, &effects).await;
                     return Ok((revision, effects, due));
                 }
                 Committed::Conflict => self.metrics.commit_conflicts.inc(),
@@ -356,10 +356,29 @@ impl Node {
         Ok(loaded)
     }
 
-    fn log(&self, at: Timestamp, effects: &Effects) {
-        for event in &effects.events {
+    /// Tells of a state change of a munit.
+    pub async fn log_munit(&self, name: &str, munit: &MunitId) {
+        let data = serde_json::json!({ "munit": munit }).to_string().into();
+        self.log(vec![Event { seq: 0, at: clock::now(), name: name.to_owned(), data }]).await;
+    }
+
+    async fn log_effects(&self, at: Timestamp, effects: &Effects) {
+        let event = |event: &RoomEvent| {
             let data = event.data.to_string().into();
-            let event = Event { seq: 0, at, name: event.name.to_owned(), data };
+            Event { seq: 0, at, name: event.name.to_owned(), data }
+        };
+        self.log(effects.events.iter().map(event).collect()).await;
+    }
+
+    /// Logs what has happened: soon, by the task of a node that runs; at once where it does not.
+    async fn log(&self, events: Vec<Event>) {
+        let runs = self.events_waiting.lock().is_none();
+        if !runs && !events.is_empty() {
+            // That it could not be told undoes nothing.
+            let _ = self.counted(self.store.append(events).await);
+            return;
+        }
+        for event in events {
             if self.events.try_send(event).is_err() {
                 tracing::warn!("too many events wait to be logged; one is dropped");
             }

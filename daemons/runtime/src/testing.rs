@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a harness has nobody else to report to")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when the store does not do its part")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -12,7 +13,9 @@ use bytes::Bytes;
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::munit::{self, Beat, Capacity, Load, Registration};
 use mobz_core::settings::Settings;
-use mobz_core::signal::{Asker, MunitAck, MunitDone, MunitMessage, MunitSignal, ServerSignal};
+use mobz_core::signal::{
+    Asker, Holding, MunitAck, MunitDone, MunitMessage, MunitSignal, REPORT_MAX, Report, ServerSignal,
+};
 use mobz_core::store::{BusEvent, Store, Subscription};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
@@ -41,6 +44,8 @@ struct Inner {
     heard: Mutex<Vec<MunitMessage>>,
     /// Hears, and does nothing.
     dumb: AtomicBool,
+    /// What it holds beside its record, until it is told to reconcile.
+    strays: Mutex<BTreeSet<StationId>>,
 }
 
 impl ScriptedMunit {
@@ -59,7 +64,13 @@ impl ScriptedMunit {
         };
         let subscription = store.listen_munit(&id).await.unwrap();
         node.change_munit(&id, munit::Input::Register(registration)).await.unwrap().unwrap();
-        let inner = Arc::new(Inner { id, node, heard: Mutex::default(), dumb: AtomicBool::new(false) });
+        let inner = Arc::new(Inner {
+            id,
+            node,
+            heard: Mutex::default(),
+            dumb: AtomicBool::new(false),
+            strays: Mutex::default(),
+        });
         inner.beat(&instance).await;
         let beats = tokio::spawn(inner.clone().keep_beating(instance));
         let hears = tokio::spawn(inner.clone().serve(subscription));
@@ -74,6 +85,11 @@ impl ScriptedMunit {
     /// Whether it hears and does nothing, like a regulator that hangs.
     pub fn hang(&self, hangs: bool) {
         self.inner.dumb.store(hangs, Ordering::Relaxed);
+    }
+
+    /// It holds a station that is not on its record, until it is told to reconcile.
+    pub fn strays(&self, station: StationId) {
+        self.inner.strays.lock().insert(station);
     }
 
     /// The signals it heard so far, in order.
@@ -175,6 +191,14 @@ impl Inner {
             MunitSignal::Answer { .. } | MunitSignal::Candidate { .. } | MunitSignal::Unwatch { .. } => {
                 from.as_ref().and_then(|from| from.re.as_ref()).map(|_| ServerSignal::Ack)
             }
+            MunitSignal::Report { stations, after, .. } => {
+                done.report = Some(Box::new(self.report(&stations, after.as_ref()).await));
+                None
+            }
+            MunitSignal::Reconcile => {
+                self.strays.lock().clear();
+                None
+            }
             MunitSignal::Assign { .. }
             | MunitSignal::Unassign { .. }
             | MunitSignal::Drain { .. }
@@ -190,6 +214,25 @@ impl Inner {
         let ack = MunitAck { re: id, ok: Some(done), error: None };
         let ack = Bytes::from(serde_json::to_vec(&ack).unwrap());
         self.node.store().reply(&reply_to, ack).await.unwrap();
+    }
+
+    /// What it holds: what its record says, and its strays.
+    async fn report(&self, asked: &[StationId], after: Option<&StationId>) -> Report {
+        let loaded = self.node.store().load_munit(&self.id).await.unwrap();
+        let assigned = loaded.record.iter().flat_map(|record| &record.stations);
+        let held = assigned.map(|(station, assigned)| {
+            let of = Some((assigned.room.clone(), assigned.user.clone()));
+            (station.clone(), Holding { of, made: Some(true), ..Holding::default() })
+        });
+        let stray =
+            |station: &StationId| (station.clone(), Holding { made: Some(true), ..Holding::default() });
+        let strays: Vec<_> = self.strays.lock().iter().map(stray).collect();
+        let is_asked = |(station, _): &(StationId, Holding)| {
+            (asked.is_empty() || asked.contains(station)) && after.is_none_or(|after| station > after)
+        };
+        let mut all: BTreeMap<StationId, Holding> = held.chain(strays).filter(is_asked).collect();
+        let rest = all.keys().nth(REPORT_MAX).cloned().map(|first| all.split_off(&first));
+        Report { stations: all, more: rest.is_some() }
     }
 
     async fn tell(&self, to: &Asker, re: Option<&str>, signal: ServerSignal) {

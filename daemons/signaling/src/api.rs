@@ -36,6 +36,7 @@ pub(crate) fn router(app: App) -> Router<App> {
         .route("/v1/munits/{munit}/drain", post(munits::drain))
         .route("/v1/munits/{munit}/revive", post(munits::revive))
         .route("/v1/munits/{munit}/stop", post(munits::stop))
+        .route("/v1/fsck", post(munits::fsck))
         .route("/v1/events", get(events::stream))
         .route_layer(from_fn_with_state(app, authorize));
     Router::new()

@@ -170,7 +170,8 @@ async fn a_station_is_moved_to_another_munit_and_unassigned() {
     let (from, to) = if old.starts_with("m1-") { (here, there) } else { (there, here) };
     let line = api.get(&format!("/v1/stations/{old}")).await;
     let expected = json!({
-        "station": old, "room": "g", "user": "ann", "munit": from.id(), "state": "active", "viewers": null
+        "station": old, "room": "g", "user": "ann", "munit": from.id(), "state": "active", "viewers": 0,
+        "media": null
     });
     assert_eq!(line, expected);
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::list::state;
 use crate::args::munit::Inspect;
+use crate::commands::media;
 use crate::commands::room::word;
 use crate::endpoint::{Endpoint, Where};
 use crate::error::Result;
@@ -15,7 +16,7 @@ use crate::output::{Output, age};
 /// Shows one munit.
 pub(super) async fn run(args: &Inspect, place: &Where, output: &Output) -> Result<Exit> {
     let endpoint = Endpoint::open(place).await?;
-    let munit = endpoint.munit(&args.munit).await?;
+    let munit = endpoint.munit_inspected(&args.munit).await?;
     output.document(&munit, |output| screen(output, &munit))?;
     Ok(Exit::Done)
 }
@@ -45,14 +46,22 @@ fn screen(output: &Output, munit: &Value) -> String {
     }
     if let Some(assigned) = munit["assigned"].as_array().filter(|list| !list.is_empty()) {
         let rows = assigned.iter().map(|station| {
+            let [bitrate, lost, codecs, layers] = media::columns(&station["media"]);
             [
                 word(&station["station"]),
                 word(&station["room"]),
                 word(&station["user"]),
                 station["since"].as_str().map_or_else(|| "-".to_owned(), age),
+                word(&station["viewers"]),
+                bitrate,
+                lost,
+                codecs,
+                layers,
             ]
         });
-        let table = output.table(["STATION", "ROOM", "USER", "THERE FOR"], rows.collect());
+        let [bitrate, lost, codecs, layers] = media::HEADING;
+        let heading = ["STATION", "ROOM", "USER", "THERE FOR", "VIEWERS", bitrate, lost, codecs, layers];
+        let table = output.table(heading, rows.collect());
         let _ = write!(text, "\n{}\n{table}\n", output.bold("stations"));
     }
     text

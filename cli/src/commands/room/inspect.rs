@@ -5,6 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use crate::args::room::Inspect;
+use crate::commands::media;
 use crate::endpoint::{Endpoint, Where};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -66,15 +67,22 @@ fn participants(output: &Output, list: &[Value]) -> String {
 
 fn stations(output: &Output, list: &[Value]) -> String {
     let rows = list.iter().map(|station| {
+        let [bitrate, lost, codecs, layers] = media::columns(&station["media"]);
         [
             word(&station["station"]),
             word(&station["user"]),
             word(&station["munit"]),
             word(&station["state"]),
             word(&station["viewers"]),
+            bitrate,
+            lost,
+            codecs,
+            layers,
         ]
     });
-    output.table(["STATION", "USER", "MUNIT", "STATE", "VIEWERS"], rows.collect())
+    let [bitrate, lost, codecs, layers] = media::HEADING;
+    let heading = ["STATION", "USER", "MUNIT", "STATE", "VIEWERS", bitrate, lost, codecs, layers];
+    output.table(heading, rows.collect())
 }
 
 fn tracks(output: &Output, list: &[Value]) -> String {

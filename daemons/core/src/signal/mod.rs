@@ -13,7 +13,7 @@ pub use client::{
 };
 pub use code::{Code, Refusal};
 pub use munit::{Asker, MunitAck, MunitDone, MunitError, MunitMessage, MunitSignal};
-pub use report::{Detail, Holding, REPORT_MAX, Report};
+pub use report::{Detail, Holding, Media, MediaStream, MediaViewer, REPORT_MAX, Report};
 pub use server::{
     IceServer, Ingest, JoinAck, Left, Limits, Moved, ParticipantView, PublisherView, Reason, ServerSignal,
 };

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::client::IceCandidate;
 use super::code::Refusal;
+use super::report::{Detail, Report};
 use crate::id::{Address, RoomId, StationId, UserId};
 use crate::time::millis;
 
@@ -150,6 +151,20 @@ pub enum MunitSignal {
         /// Who.
         user: UserId,
     },
+    /// Say what is really held, in [`MunitDone::report`].
+    Report {
+        /// Only of these stations; empty is of all.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        stations: Vec<StationId>,
+        /// Only of those that come after this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<StationId>,
+        /// How much of each.
+        #[serde(default)]
+        detail: Detail,
+    },
+    /// Look at the record and at what Janus has, and make them equal.
+    Reconcile,
 }
 
 /// How a munit acknowledges a signal on `replyTo`.
@@ -171,6 +186,9 @@ pub struct MunitDone {
     /// The offer of an inline [`MunitSignal::Watch`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sdp: Option<String>,
+    /// What a [`MunitSignal::Report`] asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<Box<Report>>,
 }
 
 /// Why a signal was not done.
@@ -195,6 +213,7 @@ impl From<Refusal> for MunitError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::Holding;
 
     #[test]
     fn signals_are_spelled_as_the_protocol_spells_them() {
@@ -217,6 +236,25 @@ mod tests {
         else {
             panic!("not a plain Drain")
         };
+    }
+
+    #[test]
+    fn a_report_is_asked_for_and_told_as_the_protocol_spells_it() {
+        let text = r#"{"type":"Report","id":"1","replyTo":"c"}"#;
+        let MunitSignal::Report { stations, after: None, detail: Detail::Known } =
+            serde_json::from_str::<MunitMessage>(text).unwrap().signal
+        else {
+            panic!("not a plain Report")
+        };
+        assert!(stations.is_empty());
+        let of = Some(("demo".parse().unwrap(), "ann".parse().unwrap()));
+        let holding = Holding { of, viewers: 2, ..Holding::default() };
+        let report = Report { stations: [("m1-0000000000ab".parse().unwrap(), holding)].into(), more: true };
+        let done = MunitDone { report: Some(Box::new(report)), ..MunitDone::default() };
+        let text =
+            r#"{"report":{"stations":{"m1-0000000000ab":{"of":["demo","ann"],"viewers":2}},"more":true}}"#;
+        assert_eq!(serde_json::to_string(&done).unwrap(), text);
+        assert_eq!(serde_json::from_str::<MunitDone>(text).unwrap(), done);
     }
 
     #[test]

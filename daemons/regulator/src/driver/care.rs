@@ -1,8 +1,8 @@
 //! What nobody uses any more: stations that no room knows, and viewers who are in no room.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
+use mobz_core::fsck::ORPHAN_AFTER;
 use mobz_core::id::{RoomId, StationId, UserId};
 use mobz_core::munit;
 use mobz_core::store::Asked;
@@ -11,9 +11,6 @@ use mobz_runtime::clock;
 
 use super::{Driver, News};
 use crate::plane::Input;
-
-/// How old a station must be before it can be an orphan: its room may be about to name it.
-const ORPHAN_AGE: Duration = Duration::from_secs(30);
 
 impl Driver {
     /// Looks at every room that has a station here.
@@ -37,7 +34,7 @@ impl Driver {
                     record.as_ref().is_some_and(|record| record.publisher_on(station).is_some())
                 };
                 let is_orphan = |(station, at): &(StationId, Timestamp)| {
-                    since.since(*at) > ORPHAN_AGE && !is_known(station)
+                    since.since(*at) > ORPHAN_AFTER && !is_known(station)
                 };
                 orphans.extend(stations.into_iter().filter(is_orphan).map(|(station, _)| station));
                 if let Some(record) = &record {

@@ -30,7 +30,7 @@ use crate::sdp;
 /// How many events of Janus wait to be taken in; at more, the driver looks for itself how things stand.
 const EVENTS_MAX: usize = 4096;
 /// How many handles are looked at at once.
-const LOOKS_AT_ONCE: usize = 64;
+pub(super) const LOOKS_AT_ONCE: usize = 64;
 /// How long one request to Janus may take.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 /// When a client may try again what Janus was not there to do.
@@ -69,11 +69,13 @@ pub enum JanusError {
 pub(super) struct Janus {
     url: String,
     client: Client,
-    admin: Option<Admin>,
-    session: Session,
+    pub(super) admin: Option<Admin>,
+    pub(super) session: Session,
     sink: EventSink,
     /// Requests about rooms go over this one; its opaque id says which regulator has the session.
     rooms: Attached<Fresh>,
+    /// Held while a report is examined: one at a time, so that media signals never wait long.
+    pub(super) examining: tokio::sync::Mutex<()>,
     handles: Mutex<HashMap<Handle, Role>>,
     /// Held by who detaches a handle, and alone by who destroys a room: Janus tells those in a room of its end by
     /// their handles, and dies (a segmentation fault in `janus_plugin_session_is_alive`, seen with 1.1.2) where one
@@ -146,6 +148,7 @@ impl Janus {
             session,
             sink,
             rooms,
+            examining: tokio::sync::Mutex::default(),
             handles: Mutex::default(),
             freeing: RwLock::default(),
             tenant,
@@ -201,14 +204,19 @@ impl Janus {
 
     /// All it has of this regulator; handles only where there is an Admin API.
     pub(super) async fn look(&self) -> Result<(Vec<StationId>, Option<Vec<Seen>>), Error> {
-        let rooms = self.rooms.ask(&List::default()).await?.rooms;
-        let stations = rooms.iter().filter_map(|room| room.room.as_str()?.parse().ok()).collect();
+        let stations = self.stations().await?;
         let Some(admin) = &self.admin else { return Ok((stations, None)) };
         let handles = admin.list_handles(self.session.id()).await?;
         let looks = stream::iter(handles).map(|handle| self.look_at(admin, handle));
         let seen: Vec<_> = looks.buffer_unordered(LOOKS_AT_ONCE).collect().await;
         let seen = seen.into_iter().collect::<Result<Vec<_>, Error>>()?;
         Ok((stations, Some(seen.into_iter().flatten().collect())))
+    }
+
+    /// The stations that it has rooms for.
+    pub(super) async fn stations(&self) -> Result<Vec<StationId>, Error> {
+        let rooms = self.rooms.ask(&List::default()).await?.rooms;
+        Ok(rooms.iter().filter_map(|room| room.room.as_str()?.parse().ok()).collect())
     }
 
     async fn look_at(&self, admin: &Admin, handle: HandleId) -> Result<Option<Seen>, Error> {
@@ -455,7 +463,7 @@ fn trickle(candidate: IceCandidate) -> Trickle {
 }
 
 /// What a client is told of a failed request.
-fn refusal(error: &Error) -> Refusal {
+pub(super) fn refusal(error: &Error) -> Refusal {
     match error {
         Error::VideoRoom { code, reason, .. } => media_error(code.0, reason),
         Error::Janus { code, reason, .. } => media_error(code.0, reason),

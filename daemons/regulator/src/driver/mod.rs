@@ -5,6 +5,7 @@
 
 mod care;
 mod events;
+mod examine;
 mod house;
 mod janus;
 mod record;
@@ -19,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use janus_client::{Change, Changes, Events, Told};
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
-use mobz_core::munit::{Capacity, Load, Record, Wanted};
+use mobz_core::munit::{Capacity, Load, Record, State, Wanted};
 use mobz_core::signal::{Code, MunitMessage, Refusal};
 use mobz_core::store::{BusEvent, LoadedMunit, Revision, Store, StoreError};
 use mobz_core::time::Timestamp;
@@ -105,6 +106,8 @@ pub(crate) struct Driver {
     connected: bool,
     record: Option<Arc<Record>>,
     revision: Revision,
+    /// How the munit stood last.
+    state: State,
     /// Whether the record is being read, and must be again.
     reading: Option<bool>,
     looking: Option<bool>,
@@ -172,6 +175,7 @@ impl Driver {
             connected: true,
             record: None,
             revision: Revision::default(),
+            state: State::Starting,
             reading: None,
             looking: None,
             beating: false,
@@ -242,6 +246,7 @@ impl Driver {
             Effect::Signal { munit, signal, from } => {
                 self.tellers.tell(Telling::Munit { munit, signal, from });
             }
+            Effect::Examine(examining) => self.examine(*examining),
             Effect::ReadRecord => self.read_record(),
             Effect::Look => self.look(),
             Effect::Lost { station, room } => self.lose(station, room),

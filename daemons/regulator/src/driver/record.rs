@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mobz_core::id::{RoomId, StationId, UserId};
-use mobz_core::munit::{self, BEAT_MISSING_MAX, Beat, Registration, Wanted};
+use mobz_core::munit::{self, BEAT_MISSING_MAX, Beat, Registration, State, Wanted};
 use mobz_core::room::Input as RoomInput;
 use mobz_core::signal::MunitSignal;
 use mobz_core::store::{Asked, LoadedMunit, Store, StoreError};
@@ -21,6 +21,8 @@ use crate::plane::Input;
 const DISPLACE_WAIT: Duration = BEAT_MISSING_MAX;
 /// The pause between two looks.
 const DISPLACE_PAUSE: Duration = Duration::from_millis(500);
+/// The event that tells that a regulator speaks for the munit from now on.
+const REGISTERED: &str = "munit.registered";
 /// The pause before the store is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// After how long a room is asked again to move a station.
@@ -55,7 +57,9 @@ impl Driver {
             }
             sleep(DISPLACE_PAUSE).await;
         }
-        self.change(munit::Input::Register(self.registration())).await
+        self.change(munit::Input::Register(self.registration())).await?;
+        self.node.log_munit(REGISTERED, &self.munit.id).await;
+        Ok(())
     }
 
     async fn change(&self, input: munit::Input) -> Result<(), RegulatorError> {
@@ -64,13 +68,12 @@ impl Driver {
 
     /// Says that the munit lives.
     pub(super) fn beat(&mut self) {
-        let ready = self.janus.is_some() && self.connected;
-        self.metrics.ready.store(ready, Ordering::Relaxed);
+        self.metrics.ready.store(self.janus.is_some() && self.connected, Ordering::Relaxed);
         if std::mem::replace(&mut self.beating, true) {
             return;
         }
         self.told_load = self.plane.load();
-        let beat = Beat { instance: self.instance.clone(), at: clock::now(), ready, load: self.told_load };
+        let beat = self.beat_now();
         let (store, munit) = (self.store.clone(), self.munit.id.clone());
         self.beside(async move { Some(News::Beat(store.beat_munit(&munit, &beat).await)) });
     }
@@ -81,6 +84,37 @@ impl Driver {
         let load = self.plane.load();
         let percent = load.percent_of(self.munit.capacity);
         tracing::info!(load = percent, stations = load.stations, viewers = load.viewers, "munit load");
+    }
+
+    fn beat_now(&self) -> Beat {
+        let ready = self.janus.is_some() && self.connected;
+        Beat { instance: self.instance.clone(), at: clock::now(), ready, load: self.plane.load() }
+    }
+
+    /// Tells how the munit stands where that has changed by itself; what operators do is told by them, and
+    /// the end by whoever sees it.
+    fn tell_state(&mut self, record: &munit::Record) {
+        let state = record.state(Some(&self.beat_now()), clock::now());
+        let was = std::mem::replace(&mut self.state, state);
+        let name = match (was, state) {
+            (State::Active, State::Starting) => "munit.starting",
+            (State::Starting, State::Active) => "munit.active",
+            (State::Starting | State::Active | State::Draining, State::Drained) => "munit.drained",
+            (
+                State::Starting
+                | State::Active
+                | State::Draining
+                | State::Drained
+                | State::Stopped
+                | State::Lost,
+                _,
+            ) => return,
+        };
+        let (node, munit) = (self.node.clone(), self.munit.id.clone());
+        self.beside(async move {
+            node.log_munit(name, &munit).await;
+            None
+        });
     }
 
     pub(super) fn read_record(&mut self) {
@@ -112,6 +146,7 @@ impl Driver {
             self.beside(async move {
                 let registered = node.change_munit(&munit, munit::Input::Register(registration)).await;
                 let registered = registered.map_err(RegulatorError::Node);
+                node.log_munit(REGISTERED, &munit).await;
                 Some(News::Written(registered.and_then(|done| done.map_err(RegulatorError::Refused))))
             });
         }
@@ -134,7 +169,7 @@ impl Driver {
         let Some(record) = self.record.clone().or(fresh) else { return };
         let mut record = Arc::unwrap_or_clone(record);
         let held = self.plane.stations();
-        let (store, munit) = (self.store.clone(), self.munit.id.clone());
+        let (store, node, munit) = (self.store.clone(), self.node.clone(), self.munit.id.clone());
         self.beside(async move {
             record.stations.clear();
             for (station, assigned) in held {
@@ -150,6 +185,7 @@ impl Driver {
                 let written =
                     store.commit_munit(&munit, loaded.revision, Some(Arc::new(record))).await.ok()?;
                 tracing::info!(%munit, stations, ?written, "gave the store its munit back");
+                node.log_munit(REGISTERED, &munit).await;
             }
             Some(News::Written(Ok(())))
         });
@@ -197,6 +233,7 @@ impl Driver {
     /// Does what the record wants beyond its stations; whether the munit has come to its end.
     pub(super) fn live(&mut self) -> bool {
         let Some(record) = self.record.clone() else { return false };
+        self.tell_state(&record);
         let now = clock::now();
         let mut ends = false;
         for step in lifecycle::steps(&record, self.plane.load(), now) {
@@ -242,7 +279,7 @@ impl Driver {
             }
             self.tasks.close();
             self.tasks.wait().await;
-            if let Err(error) = self.change(munit::Input::Stop { grace: Duration::ZERO }).await {
+            if let Err(error) = self.say_stopped().await {
                 tracing::warn!(%error, "the record does not say that the munit has ended");
             }
             if let Some(janus) = &self.janus {
@@ -257,6 +294,14 @@ impl Driver {
         if let Some(house) = house.filter(|_| speaks || is_displaced) {
             house.end().await;
         }
+    }
+}
+
+impl Driver {
+    /// Says that the munit has ended, so that nobody has to miss it first.
+    async fn say_stopped(&self) -> Result<(), RegulatorError> {
+        self.change(munit::Input::Stop { grace: Duration::ZERO }).await?;
+        Ok(self.node.give_up_munit(&self.munit.id).await?)
     }
 }
 

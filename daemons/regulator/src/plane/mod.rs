@@ -9,6 +9,7 @@ mod layer;
 mod migrate;
 mod port;
 mod publish;
+mod report;
 mod seen;
 mod signal;
 mod station;
@@ -25,6 +26,7 @@ use mobz_core::time::Timestamp;
 
 pub use self::port::{Command, Effect, Event, Handle, Input, Job, Kind, Outcome, Seen, Stream, Whom};
 pub use self::publish::offer_session;
+pub use self::report::{Examining, Known, Watched};
 use self::signal::{Ask, Parked};
 use self::station::{Lane, Phase, Station, Step, Watcher, Watching};
 use crate::opaque::Opaque;

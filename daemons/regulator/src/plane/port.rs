@@ -290,6 +290,8 @@ pub enum Effect {
         /// In which room.
         room: RoomId,
     },
+    /// Ask Janus what a report still lacks, then acknowledge with it.
+    Examine(Box<super::Examining>),
     /// Ask another munit.
     Signal {
         /// Which.

@@ -58,7 +58,9 @@ pub(super) fn station_of(signal: &MunitSignal) -> Option<&StationId> {
         MunitSignal::Drain { .. }
         | MunitSignal::Revive
         | MunitSignal::Stop { .. }
-        | MunitSignal::Forget { .. } => None,
+        | MunitSignal::Forget { .. }
+        | MunitSignal::Report { .. }
+        | MunitSignal::Reconcile => None,
     }
 }
 
@@ -82,6 +84,13 @@ impl Plane {
             MunitSignal::Forget { room, user } => {
                 self.forget(&room, &user);
                 self.acknowledge(&ask, MunitDone::default());
+            }
+            MunitSignal::Report { stations, after, detail } => {
+                self.report(ask, &stations, after.as_ref(), detail);
+            }
+            MunitSignal::Reconcile => {
+                self.out.push(Effect::Look);
+                self.woken(&ask);
             }
             MunitSignal::HandOver { station, to } => {
                 self.hand_over(&station, &to);
@@ -200,7 +209,9 @@ impl Plane {
             | MunitSignal::Revive
             | MunitSignal::Stop { .. }
             | MunitSignal::Forget { .. }
-            | MunitSignal::HandOver { .. } => {}
+            | MunitSignal::HandOver { .. }
+            | MunitSignal::Report { .. }
+            | MunitSignal::Reconcile => {}
         }
     }
 

@@ -11,6 +11,7 @@ use mobz_core::signal::{
 use mobz_core::time::Timestamp;
 
 mod moving;
+mod reporting;
 mod takeover;
 
 use super::layer::LAYER_WAIT;
@@ -253,7 +254,7 @@ fn an_inline_watch_brings_its_offer_in_the_acknowledgement_alone() {
     let mut world = World::live();
     world.ask(Some("bob"), MunitSignal::Watch { station: station(), inline: true, replaces: None });
     world.subscribed(2);
-    let done = MunitDone { sdp: Some("offer".into()) };
+    let done = MunitDone { sdp: Some("offer".into()), ..MunitDone::default() };
     assert!(has(&world, |effect| matches!(effect, Effect::Ack { ack, .. } if ack.ok == Some(done.clone()))));
     assert_eq!(world.told(), [""; 0]);
 }

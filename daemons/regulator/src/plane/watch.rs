@@ -91,7 +91,7 @@ impl Plane {
         watcher.state = Watching::Joined(Subscription { handle, to, replaces, lets_go, video, layers });
         let at = watcher.at.clone();
         if let Some(ask) = ask.as_ref().filter(|ask| ask.inline) {
-            return self.acknowledge(ask, MunitDone { sdp: Some(sdp) });
+            return self.acknowledge(ask, MunitDone { sdp: Some(sdp), ..MunitDone::default() });
         }
         let replaces = told;
         let signal = ServerSignal::WatchAck { station: seat.station.clone(), user: publisher, sdp, replaces };

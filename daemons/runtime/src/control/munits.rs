@@ -3,19 +3,18 @@
 //! Answered when recorded; what the munit makes of it is watched. The record is the truth, and the signal
 //! after it only wakes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::munit::{Capacity, Input, Load, Record, State, Wanted};
-use mobz_core::signal::{Code, MunitSignal, Refusal};
-use mobz_core::store::{Event, LoadedMunit};
+use mobz_core::signal::{Code, Detail, Media, MunitSignal, Refusal};
+use mobz_core::store::LoadedMunit;
 use mobz_core::time::{Timestamp, millis};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
+use super::reports::Reports;
 use super::{Control, ControlError, PAGE_MAX, PAGE_USUAL, Time};
 use crate::clock;
 
@@ -82,6 +81,10 @@ pub struct AssignedStation {
     pub room: RoomId,
     pub user: UserId,
     pub since: Time,
+    /// How many watch it; `null` where the munit does not say.
+    pub viewers: Option<u64>,
+    /// How its media fare; `null` where nothing is published, or the munit does not say.
+    pub media: Option<Media>,
 }
 
 /// How a munit is drained (`POST /v1/munits/{id}/drain`).
@@ -126,7 +129,27 @@ impl Control {
         Ok(MunitList { munits: loaded.iter().filter_map(line).collect(), cursor: page.cursor })
     }
 
-    /// A munit in detail.
+    /// A munit in detail, with what it says of its stations' media.
+    ///
+    /// # Errors
+    /// [`ControlError::NoSuchMunit`], or when the store fails.
+    pub async fn munit_inspected(&self, munit: &MunitId) -> Result<MunitDetail, ControlError> {
+        let mut detail = self.munit(munit).await?;
+        if detail.assigned.is_empty() || matches!(detail.line.state, State::Lost | State::Stopped) {
+            return Ok(detail);
+        }
+        let mut reports = Reports::open(self.node.store()).await?;
+        let held = reports.of_munits(vec![munit.clone()], Detail::Media).await?.remove(munit).flatten();
+        let mut held = held.unwrap_or_default();
+        for station in &mut detail.assigned {
+            let holding = held.remove(&station.station);
+            station.viewers = holding.as_ref().map(|holding| holding.viewers as u64);
+            station.media = holding.and_then(|holding| holding.media);
+        }
+        Ok(detail)
+    }
+
+    /// A munit in detail, without asking it.
     ///
     /// # Errors
     /// [`ControlError::NoSuchMunit`], or when the store fails.
@@ -146,7 +169,7 @@ impl Control {
         let deadline = deadline.map(Timestamp::as_millis);
         self.node.wake_munit(munit, MunitSignal::Drain { deadline, migrate }).await;
         if let Wanted::Active = was {
-            self.log("munit.draining", munit).await;
+            self.node.log_munit("munit.draining", munit).await;
         }
         self.munit(munit).await
     }
@@ -159,7 +182,7 @@ impl Control {
         let was = self.change(munit, Input::Revive, |_| None).await?;
         self.node.wake_munit(munit, MunitSignal::Revive).await;
         if let Wanted::Draining { .. } = was {
-            self.log("munit.revived", munit).await;
+            self.node.log_munit("munit.revived", munit).await;
         }
         self.munit(munit).await
     }
@@ -175,7 +198,7 @@ impl Control {
         let was = self.change(munit, Input::Stop { grace }, refuses).await?;
         self.node.wake_munit(munit, MunitSignal::Stop { grace: Some(millis(grace)) }).await;
         if !matches!(was, Wanted::Stopped { .. }) {
-            self.log("munit.stopping", munit).await;
+            self.node.log_munit("munit.stopping", munit).await;
         }
         self.munit(munit).await
     }
@@ -199,15 +222,6 @@ impl Control {
                 Err(ControlError::NoSuchMunit(munit.clone()))
             }
             Err(refusal) => Err(ControlError::Refused(refusal)),
-        }
-    }
-
-    /// Tells of what is done; that it could not be told undoes nothing.
-    async fn log(&self, name: &str, munit: &MunitId) {
-        let data: Arc<str> = json!({ "munit": munit }).to_string().into();
-        let event = Event { seq: 0, at: clock::now(), name: name.to_owned(), data };
-        if let Err(error) = self.node.store().append(vec![event]).await {
-            tracing::warn!(%munit, %error, name, "cannot log an event");
         }
     }
 }
@@ -253,6 +267,8 @@ impl MunitDetail {
             room: assigned.room.clone(),
             user: assigned.user.clone(),
             since: Time(assigned.at),
+            viewers: None,
+            media: None,
         });
         Self {
             line: MunitLine::of(record, loaded, now),

@@ -3,23 +3,21 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use mobz_core::fsck::ORPHAN_AFTER;
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::munit::{Assigned, Record, State};
 use mobz_core::room::{Input, Record as Room};
-use mobz_core::signal::{Code, Refusal};
+use mobz_core::signal::{Code, Detail, Media, Refusal};
 use mobz_core::store::{Asked, LoadedMunit};
 use mobz_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::munits::READS_AT_ONCE;
+use super::reports::Reports;
 use super::{Control, ControlError, PAGE_MAX, PAGE_USUAL};
 use crate::clock;
-
-/// How long a station may be on a munit's record before its room names it; past that it is an orphan.
-pub const ORPHAN_AFTER: Duration = Duration::from_secs(30);
 
 /// One line of a station list (OPERATIONS.md, `station list`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +28,18 @@ pub struct StationLine {
     pub user: UserId,
     pub munit: MunitId,
     pub state: StationState,
-    /// Who watches it; `null` while only its munit knows.
+    /// How many watch it; `null` where its munit does not say.
     pub viewers: Option<u64>,
+}
+
+/// A station in detail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StationInspected {
+    /// As in a list.
+    #[serde(flatten)]
+    pub line: StationLine,
+    /// How its media fare; `null` where nothing is published, or its munit does not say.
+    pub media: Option<Media>,
 }
 
 /// How a station stands, as the records and its munit's heartbeat tell.
@@ -98,7 +106,7 @@ impl Control {
             return Ok(StationList { stations: Vec::new(), cursor: None });
         };
         let mut stations = Vec::new();
-        loop {
+        let cursor = loop {
             let page = self.node.store().list_munits(at.munits.as_deref(), 1).await?;
             for munit in &page.munits {
                 let loaded = self.node.store().load_munit(munit).await?;
@@ -106,25 +114,30 @@ impl Control {
                 let after = at.after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
                 let following = record.stations.range((after, Bound::Unbounded));
                 let shown: BTreeMap<_, _> = following.take(limit - stations.len()).collect();
-                let last = shown.keys().next_back().map(|last| (*last).clone());
+                at.after = shown.keys().next_back().map(|last| (*last).clone());
                 stations.extend(self.lines(&record, &loaded, shown).await?);
-                if stations.len() == limit {
-                    at.after = last;
-                    return Ok(StationList { stations, cursor: Some(at.encode()) });
-                }
             }
             match page.cursor {
+                _ if stations.len() == limit => break Some(at.encode()),
                 Some(next) => at = Cursor { munits: Some(next), after: None },
-                None => return Ok(StationList { stations, cursor: None }),
+                None => break None,
             }
-        }
+        };
+        let stations = self.inspected(stations, Detail::Known).await?;
+        Ok(StationList { stations: stations.into_iter().map(|station| station.line).collect(), cursor })
     }
 
-    /// One station.
+    /// One station, with what goes to each of its viewers.
     ///
     /// # Errors
     /// [`ControlError::NoSuchStation`], or when the store fails.
-    pub async fn station(&self, station: &StationId) -> Result<StationLine, ControlError> {
+    pub async fn station(&self, station: &StationId) -> Result<StationInspected, ControlError> {
+        let line = self.line(station).await?;
+        let mut inspected = self.inspected(vec![line], Detail::Viewers).await?;
+        inspected.pop().ok_or_else(|| ControlError::NoSuchStation(station.clone()))
+    }
+
+    async fn line(&self, station: &StationId) -> Result<StationLine, ControlError> {
         let (record, loaded) = self.munit_of(station).await?;
         let shown = record.stations.get_key_value(station).into_iter().collect();
         let mut lines = self.lines(&record, &loaded, shown).await?;
@@ -143,7 +156,7 @@ impl Control {
         station: &StationId,
         to: Option<MunitId>,
     ) -> Result<StationLine, ControlError> {
-        let line = self.station(station).await?;
+        let line = self.line(station).await?;
         if to.as_ref() == Some(&line.munit) {
             return Ok(line);
         }
@@ -166,7 +179,7 @@ impl Control {
         let room = self.room_record(&line.room).await?;
         let publisher = room.as_ref().and_then(|room| room.publisher_on(station));
         match publisher.and_then(|publisher| publisher.station.clone()) {
-            Some(now) => self.station(&now).await,
+            Some(now) => self.line(&now).await,
             None => Err(ControlError::NoSuchStation(station.clone())),
         }
     }
@@ -208,6 +221,27 @@ impl Control {
             Ok(StationLine { station, room: room.room.clone(), user, munit, state, viewers: None })
         });
         stream::iter(looks).buffered(READS_AT_ONCE).try_collect().await
+    }
+
+    /// Stations with what their munits say of them.
+    pub(super) async fn inspected(
+        &self,
+        lines: Vec<StationLine>,
+        detail: Detail,
+    ) -> Result<Vec<StationInspected>, ControlError> {
+        let is_asked = |line: &&StationLine| line.state != StationState::Lost;
+        let asked: Vec<StationId> = lines.iter().filter(is_asked).map(|line| line.station.clone()).collect();
+        let mut held = if asked.is_empty() {
+            BTreeMap::new()
+        } else {
+            Reports::open(self.node.store()).await?.of_stations(asked, detail).await?
+        };
+        let inspected = lines.into_iter().map(|mut line| {
+            let holding = held.remove(&line.station);
+            line.viewers = holding.as_ref().map(|holding| holding.viewers as u64);
+            StationInspected { line, media: holding.and_then(|holding| holding.media) }
+        });
+        Ok(inspected.collect())
     }
 
     async fn munit_of(&self, station: &StationId) -> Result<(Arc<Record>, LoadedMunit), ControlError> {

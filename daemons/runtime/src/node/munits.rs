@@ -3,7 +3,6 @@
 //! The record first, then the signal that wakes: what a munit misses it reads.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -12,7 +11,7 @@ use mobz_core::munit::{self, CAPACITY_RETRY, Decided};
 use mobz_core::placement::{CANDIDATES_MAX, choose};
 use mobz_core::room::{Input, Placing, Purpose};
 use mobz_core::signal::{Code, MunitSignal, Refusal, ServerSignal};
-use mobz_core::store::{Committed, Event, LoadedMunit, StoreError};
+use mobz_core::store::{Committed, LoadedMunit, StoreError};
 use mobz_core::time::{Timestamp, millis};
 
 use super::run::SILENCE_MAX;
@@ -177,17 +176,34 @@ impl Node {
     }
 
     async fn lose_munit(&self, munit: &MunitId, silence: Duration) -> Result<(), NodeError> {
+        let is_heard = |record: &munit::Record, loaded: &LoadedMunit| {
+            record.lost || clock::now().since(record.heard_at(loaded.beat.as_ref())) < silence
+        };
+        self.give_up_unless(munit, is_heard).await
+    }
+
+    /// Tells the rooms of a munit's stations that they are lost, then its record that it is.
+    ///
+    /// # Errors
+    /// When the store fails or others keep changing the munit; what is left is given up by who finds it silent.
+    pub async fn give_up_munit(&self, munit: &MunitId) -> Result<(), NodeError> {
+        self.give_up_unless(munit, |_, _| false).await
+    }
+
+    async fn give_up_unless(
+        &self,
+        munit: &MunitId,
+        spares: impl Fn(&munit::Record, &LoadedMunit) -> bool + Send + Sync,
+    ) -> Result<(), NodeError> {
         let mut told = BTreeSet::new();
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let loaded = self.counted(self.store.load_munit(munit).await)?;
-            let Some(record) = loaded.record.filter(|record| !record.lost) else { return Ok(()) };
-            let now = clock::now();
-            if now.since(record.heard_at(loaded.beat.as_ref())) < silence {
+            let Some(record) = loaded.record.clone().filter(|record| !spares(record, &loaded)) else {
                 return Ok(());
-            }
+            };
             let stopped = matches!(record.wanted, munit::Wanted::Stopped { .. });
             if told.is_empty() {
-                tracing::warn!(%munit, stopped, stations = record.stations.len(), "a munit is silent");
+                tracing::warn!(%munit, stopped, stations = record.stations.len(), "a munit is given up");
             }
             let untold = record.stations.iter().filter(|(station, _)| told.insert((*station).clone()));
             let tell = |(station, assigned): (&StationId, &munit::Assigned)| {
@@ -205,21 +221,17 @@ impl Node {
                 (untold > 0).then(|| Refusal::new(Code::MunitUnavailable, message()))
             };
             if self.change_munit_unless(munit, munit::Input::Lost, is_untold).await?.is_ok() {
+                if record.lost {
+                    return Ok(());
+                }
                 if !stopped {
                     self.metrics.munits_lost.inc();
                 }
-                self.log_munit(now, if stopped { "munit.stopped" } else { "munit.lost" }, munit);
+                self.log_munit(if stopped { "munit.stopped" } else { "munit.lost" }, munit).await;
                 return Ok(());
             }
         }
         Err(NodeError::MunitContended(munit.clone()))
-    }
-
-    fn log_munit(&self, at: Timestamp, name: &str, munit: &MunitId) {
-        let data: Arc<str> = serde_json::json!({ "munit": munit }).to_string().into();
-        if self.events.try_send(Event { seq: 0, at, name: name.to_owned(), data }).is_err() {
-            tracing::warn!("too many events wait to be logged; one is dropped");
-        }
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use mobz_core::id::{Address, NodeId, RoomId};
 use mobz_core::room::{Ack, Close, Effect, Effects, Input, Relayed};
 use mobz_core::signal::{Code, JoinAck, ServerSignal};
-use mobz_core::store::{Kept, Revision};
+use mobz_core::store::{Kept, Revision, StoreError};
 use tokio::time::Instant;
 
 use super::Node;
@@ -133,6 +133,14 @@ impl Node {
                 | Effect::CountViewers => {}
             }
         }
+    }
+
+    /// Whether a node listens, be it this one: it is told nothing, of some room.
+    pub(crate) async fn is_heard(&self, node: &NodeId, room: &RoomId) -> Result<bool, StoreError> {
+        let (from, room) = (self.id.clone(), room.clone());
+        let message = NodeMessage { from, room, revision: Revision::default(), deliveries: Vec::new() };
+        let message = serde_json::to_vec(&message).unwrap_or_else(|_| unreachable!("no map with odd keys"));
+        self.counted(self.store.send(node, Bytes::from(message)).await)
     }
 
     /// Sends deliveries to another node; returns the relays among them if nobody listens there.

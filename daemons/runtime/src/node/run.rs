@@ -72,8 +72,9 @@ impl Node {
         spawn(Box::pin(self.clone().keep_looking()));
         spawn(Box::pin(self.clone().keep_counting()));
         spawn(Box::pin(self.clone().keep_refreshing()));
-        if let Some(events) = self.events_waiting.lock().take() {
-            spawn(Box::pin(self.clone().keep_logging(events)));
+        let events = self.events_waiting.lock().take();
+        if let Some(events) = events {
+            tasks.spawn(self.clone().keep_logging(events, stop.clone()));
         }
         shutdown.cancelled().await;
         if tokio::time::timeout(DRAIN_MAX, self.drain()).await.is_err() {
@@ -175,7 +176,7 @@ impl Node {
     }
 
     /// Tells one room that the connections on node `lost` are, however many members that takes.
-    async fn lose(&self, lost: &NodeId, room: &RoomId) -> Result<(), NodeError> {
+    pub(crate) async fn lose(&self, lost: &NodeId, room: &RoomId) -> Result<(), NodeError> {
         loop {
             let asked = Asked::At(lost.clone());
             let loaded = self.counted(self.store.load(room, asked).await)?;
@@ -278,11 +279,16 @@ impl Node {
         }
     }
 
-    async fn keep_logging(self: Arc<Self>, mut events: mpsc::Receiver<Event>) {
+    /// Logs events until `stop`, and then those that came before it.
+    async fn keep_logging(self: Arc<Self>, mut events: mpsc::Receiver<Event>, stop: CancellationToken) {
         let mut batch = Vec::new();
-        while events.recv_many(&mut batch, EVENTS_BATCH_MAX).await > 0 {
-            let _ = self.counted(self.store.append(std::mem::take(&mut batch)).await);
+        let log = async |batch: &mut Vec<Event>| self.counted(self.store.append(std::mem::take(batch)).await);
+        while stop.run_until_cancelled(events.recv_many(&mut batch, EVENTS_BATCH_MAX)).await.is_some() {
+            let _ = log(&mut batch).await;
         }
+        events.close();
+        // A store that does not answer now holds up nobody's end.
+        while events.recv_many(&mut batch, EVENTS_BATCH_MAX).await > 0 && log(&mut batch).await.is_ok() {}
     }
 
     /// After messages may have been lost, or the store was away: finds what changed meanwhile, gives

@@ -4,7 +4,9 @@ use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::Json;
 use mobz_core::id::{MunitId, StationId};
-use mobz_runtime::control::{Control, Draining, MunitDetail, MunitList, StationLine, StationList, Stopping};
+use mobz_runtime::control::{
+    Control, Draining, FsckPage, MunitDetail, MunitList, StationInspected, StationLine, StationList, Stopping,
+};
 use serde::Deserialize;
 
 use super::{Parsed, Problem, Said};
@@ -22,11 +24,19 @@ pub(super) async fn list(
     Ok(Json(control.munits(query.cursor.as_deref(), query.limit).await?))
 }
 
+#[derive(Deserialize)]
+pub(super) struct InspectQuery {
+    /// Whether the munit is asked how media fare; it is unless that is `false`.
+    media: Option<bool>,
+}
+
 pub(super) async fn inspect(
     State(control): State<Control>,
     Parsed(Path(munit)): Parsed<Path<MunitId>>,
+    Parsed(Query(query)): Parsed<Query<InspectQuery>>,
 ) -> Result<Json<MunitDetail>, Problem> {
-    Ok(Json(control.munit(&munit).await?))
+    let asks = query.media.unwrap_or(true);
+    Ok(Json(if asks { control.munit_inspected(&munit).await? } else { control.munit(&munit).await? }))
 }
 
 pub(super) async fn drain(
@@ -62,7 +72,7 @@ pub(super) async fn list_stations(
 pub(super) async fn inspect_station(
     State(control): State<Control>,
     Parsed(Path(station)): Parsed<Path<StationId>>,
-) -> Result<Json<StationLine>, Problem> {
+) -> Result<Json<StationInspected>, Problem> {
     Ok(Json(control.station(&station).await?))
 }
 
@@ -86,4 +96,19 @@ pub(super) async fn unassign(
 ) -> Result<StatusCode, Problem> {
     control.unassign(&station).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What a check does, and where it goes on.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Fsck {
+    repair: bool,
+    cursor: Option<String>,
+}
+
+pub(super) async fn fsck(
+    State(control): State<Control>,
+    Said(Fsck { repair, cursor }): Said<Fsck>,
+) -> Result<Json<FsckPage>, Problem> {
+    Ok(Json(control.fsck(repair, cursor.as_deref()).await?))
 }
