@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Once};
 use std::time::{Duration, Instant};
 
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
-use str0m::media::{Direction, MediaKind, MediaTime, Mid};
+use str0m::media::{Direction, MediaKind, MediaTime, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 use tokio::net::UdpSocket;
@@ -24,6 +24,11 @@ const KEY_EVERY: u64 = 30;
 /// The beginning of a VP8 key frame of 320x240 (RFC 6386 §9.1), and of another frame.
 const KEY_FRAME: [u8; 10] = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00];
 const OTHER_FRAME: [u8; 10] = [0x11, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+/// The layers of simulcast, the largest picture first: Janus numbers them from the end.
+const LAYERS: [&str; 3] = ["h", "m", "l"];
+/// By how much a picture of a layer is larger than one of the layer below it, in bytes.
+const LAYER_BYTES: usize = 300;
 
 /// How many of the last pictures are kept to be looked at: an hour of them.
 const PICTURES_KEPT: usize = 110_000;
@@ -60,12 +65,25 @@ struct Shared {
 impl Peer {
     /// One that sends pictures; → its offer.
     pub async fn publisher() -> (Self, String) {
+        Self::publisher_in(&[]).await
+    }
+
+    /// One that sends each picture in three layers, each larger by [`LAYER_BYTES`]; → its offer.
+    pub async fn publisher_in_layers() -> (Self, String) {
+        Self::publisher_in(&LAYERS).await
+    }
+
+    async fn publisher_in(layers: &[&str]) -> (Self, String) {
         let (mut rtc, socket, address) = client().await;
         let mut changes = rtc.sdp_api();
-        let video = changes.add_media(MediaKind::Video, Direction::SendOnly, Some("live".into()), None, None);
+        let send = layers.iter().map(|rid| SimulcastLayer::new(rid)).collect::<Vec<_>>();
+        let simulcast = (!send.is_empty()).then(|| Simulcast { send, recv: Vec::new() });
+        let video =
+            changes.add_media(MediaKind::Video, Direction::SendOnly, Some("live".into()), None, simulcast);
         changes.add_media(MediaKind::Audio, Direction::SendOnly, Some("live".into()), None, None);
         let (offer, pending) = changes.apply().expect("there is something to offer");
-        let peer = Self::start(rtc, socket, address, Some((video, pending)));
+        let layers = layers.iter().rev().map(|rid| Rid::from(*rid)).collect();
+        let peer = Self::start(rtc, socket, address, layers, Some((video, pending)));
         (peer, offer.to_sdp_string())
     }
 
@@ -74,7 +92,7 @@ impl Peer {
         let (mut rtc, socket, address) = client().await;
         let offer = SdpOffer::from_sdp_string(offer).unwrap_or_else(|error| panic!("{error}: {offer}"));
         let answer = rtc.sdp_api().accept_offer(offer).expect("an offer that can be answered");
-        (Self::start(rtc, socket, address, None), answer.to_sdp_string())
+        (Self::start(rtc, socket, address, Vec::new(), None), answer.to_sdp_string())
     }
 
     /// The answer to a publisher's offer.
@@ -126,13 +144,23 @@ impl Peer {
         rtc: Rtc,
         socket: UdpSocket,
         address: SocketAddr,
+        layers: Vec<Rid>,
         sends: Option<(Mid, SdpPendingOffer)>,
     ) -> Self {
         let shared = Arc::<Shared>::default();
         let (answers, answered) = mpsc::unbounded_channel();
         let (video, pending) = sends.unzip();
-        let running =
-            Running { rtc, socket, address, video, pending, shared: shared.clone(), number: 0, key: true };
+        let running = Running {
+            rtc,
+            socket,
+            address,
+            layers,
+            video,
+            pending,
+            shared: shared.clone(),
+            number: 0,
+            key: true,
+        };
         Self { shared, answers, task: tokio::spawn(running.run(answered)) }
     }
 }
@@ -158,6 +186,8 @@ struct Running {
     rtc: Rtc,
     socket: UdpSocket,
     address: SocketAddr,
+    /// The smallest first; empty without simulcast.
+    layers: Vec<Rid>,
     video: Option<Mid>,
     pending: Option<SdpPendingOffer>,
     shared: Arc<Shared>,
@@ -220,15 +250,29 @@ impl Running {
         if !self.shared.connected.load(Ordering::Relaxed) {
             return;
         }
-        let Some(writer) = self.video.and_then(|video| self.rtc.writer(video)) else { return };
-        let Some(payload_type) = writer.payload_params().next().map(str0m::format::PayloadParams::pt) else {
-            return;
-        };
         self.key |= self.number.is_multiple_of(KEY_EVERY);
         let head = if std::mem::take(&mut self.key) { KEY_FRAME } else { OTHER_FRAME };
         let picture = [&head[..], &self.number.to_be_bytes()].concat();
         let time = MediaTime::from_90khz(self.number * 2970);
         self.number += 1;
+        if self.layers.is_empty() {
+            return self.write(None, time, picture);
+        }
+        for (layer, rid) in self.layers.clone().into_iter().enumerate() {
+            let padding = vec![0; LAYER_BYTES * (layer + 1)];
+            self.write(Some(rid), time, [&picture[..], &padding].concat());
+        }
+    }
+
+    fn write(&mut self, layer: Option<Rid>, time: MediaTime, picture: Vec<u8>) {
+        let Some(writer) = self.video.and_then(|video| self.rtc.writer(video)) else { return };
+        let Some(payload_type) = writer.payload_params().next().map(str0m::format::PayloadParams::pt) else {
+            return;
+        };
+        let writer = match layer {
+            Some(rid) => writer.rid(rid),
+            None => writer,
+        };
         if writer.write(payload_type, Instant::now(), time, picture).is_err() {
             self.rtc.disconnect();
         }

@@ -5,6 +5,8 @@
 mod control;
 mod data;
 mod errors;
+mod figures;
+mod fsck;
 mod join;
 mod lifecycle;
 mod limits;

@@ -7,10 +7,11 @@ use mobz_core::id::{MunitId, StationId};
 use mobz_core::munit::{self, Decided};
 use mobz_core::store::Store;
 use mobz_core::time::Timestamp;
-use mobz_tests::{Client, Peer, Process, Redis, SOON, Signal, Stack, eventually, is_inside, mobzctl};
+use mobz_tests::{Client, Janus, Peer, Process, Redis, SOON, Signal, Stack, eventually, is_inside, mobzctl};
 use serde_json::{Value, json};
 
-const ROOM: &str = "call";
+/// The room of all these calls.
+pub(crate) const ROOM: &str = "call";
 
 /// A participant of the call.
 pub(crate) async fn joined(stack: &Stack, user: &str, publish: bool) -> (Client, Value) {
@@ -130,16 +131,8 @@ async fn a_regulator_that_is_killed_takes_its_calls_back_and_no_picture_is_lost(
     }
     let redis = Redis::start().unwrap();
     let stack = Stack::up_with(&["--redis", &redis.url()]);
-    let janus = mobz_tests::Janus::start().await;
-    let regulator = || {
-        let secret = janus.secret_file();
-        let mut command = mobzctl();
-        command.args(["launch", "regulator", "--munit", "m1", "--redis", &redis.url()]);
-        command.args(["--janus", &janus.url(), "--janus-admin", &janus.admin_url()]);
-        command.arg("--janus-admin-secret-file").arg(secret);
-        Process::start(&mut command)
-    };
-    let mut first = regulator();
+    let janus = Janus::start().await;
+    let mut first = attached(&redis, &janus);
     let (mut ann, _) = joined(&stack, "ann", true).await;
     let (mut bob, _) = joined(&stack, "bob", false).await;
     let (_sends, station) = publish_somewhere(&mut ann).await;
@@ -149,7 +142,7 @@ async fn a_regulator_that_is_killed_takes_its_calls_back_and_no_picture_is_lost(
     first.signal(Signal::KILL);
     first.wait(SOON);
     sees.sees(30).await;
-    let _second = regulator();
+    let _second = attached(&redis, &janus);
     let (mut cem, _) = joined(&stack, "cem", false).await;
     let offered = eventually("the munit answers again", async || {
         let ack = cem.request(json!({ "type": "Watch", "station": station })).await;
@@ -213,6 +206,15 @@ pub(crate) fn spawning(redis: &Redis) -> Process {
     Process::start(&mut command)
 }
 
+/// `launch regulator` on a Janus that is there, as munit `m1`.
+pub(crate) fn attached(redis: &Redis, janus: &Janus) -> Process {
+    let mut command = mobzctl();
+    command.args(["launch", "regulator", "--munit", "m1", "--redis", &redis.url()]);
+    command.args(["--janus", &janus.url(), "--janus-admin", &janus.admin_url()]);
+    command.arg("--janus-admin-secret-file").arg(janus.secret_file());
+    Process::start(&mut command)
+}
+
 /// Publishes once there is a munit that takes the station.
 pub(crate) async fn publish_somewhere(client: &mut Client) -> (Peer, String) {
     eventually("a munit takes stations", async || {
@@ -224,7 +226,7 @@ pub(crate) async fn publish_somewhere(client: &mut Client) -> (Peer, String) {
     .await
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
 }
