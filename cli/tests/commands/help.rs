@@ -32,7 +32,6 @@ const COMMANDS: &[&[&str]] = &[
     &["station", "unassign"],
     &["fsck"],
     &["hls", "push"],
-    ["hls", "push"],
     &["hls", "tail"],
     &["hls", "probe"],
     &["load", "signaling"],

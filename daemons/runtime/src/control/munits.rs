@@ -166,11 +166,12 @@ impl Control {
     pub async fn drain(&self, munit: &MunitId, draining: &Draining) -> Result<MunitDetail, ControlError> {
         let (deadline, migrate) = (draining.deadline.map(|Time(deadline)| deadline), draining.migrate);
         let was = self.change(munit, Input::Drain { deadline, migrate }, |_| None).await?;
-        let deadline = deadline.map(Timestamp::as_millis);
-        self.node.wake_munit(munit, MunitSignal::Drain { deadline, migrate }).await;
+        // Told first: what the munit makes of it is told after it.
         if let Wanted::Active = was {
             self.node.log_munit("munit.draining", munit).await;
         }
+        let deadline = deadline.map(Timestamp::as_millis);
+        self.node.wake_munit(munit, MunitSignal::Drain { deadline, migrate }).await;
         self.munit(munit).await
     }
 
@@ -180,10 +181,10 @@ impl Control {
     /// [`ControlError::NoSuchMunit`], [`ControlError::Refused`] where it is stopping, or when the store fails.
     pub async fn revive(&self, munit: &MunitId) -> Result<MunitDetail, ControlError> {
         let was = self.change(munit, Input::Revive, |_| None).await?;
-        self.node.wake_munit(munit, MunitSignal::Revive).await;
         if let Wanted::Draining { .. } = was {
             self.node.log_munit("munit.revived", munit).await;
         }
+        self.node.wake_munit(munit, MunitSignal::Revive).await;
         self.munit(munit).await
     }
 
@@ -196,10 +197,10 @@ impl Control {
         let grace = stopping.grace.map_or(STOP_GRACE, Duration::from_millis).min(STOP_GRACE_MAX);
         let refuses = |record: &Record| (!stopping.force).then(|| is_in_use(record)).flatten();
         let was = self.change(munit, Input::Stop { grace }, refuses).await?;
-        self.node.wake_munit(munit, MunitSignal::Stop { grace: Some(millis(grace)) }).await;
         if !matches!(was, Wanted::Stopped { .. }) {
             self.node.log_munit("munit.stopping", munit).await;
         }
+        self.node.wake_munit(munit, MunitSignal::Stop { grace: Some(millis(grace)) }).await;
         self.munit(munit).await
     }
 
