@@ -4,6 +4,7 @@
 //! stations. Never more than a few records are in memory. A finding counts once it stands at a second look,
 //! and is mended once it does not stand at a further one.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -259,9 +260,9 @@ impl Control {
                 stations.flat_map(|there| there.stations()).filter_map(StationId::munit).collect();
             let munits = self.read_munits(munits).await?;
             for node in rooms.values().flatten().flat_map(nodes_of) {
-                if !gone.contains_key(&node) {
-                    let is_gone = !self.node.is_heard(&node, &ids[0]).await?;
-                    gone.insert(node, is_gone);
+                if let Entry::Vacant(unknown) = gone.entry(node) {
+                    let is_gone = !self.node.is_heard(unknown.key(), &ids[0]).await?;
+                    unknown.insert(is_gone);
                 }
             }
             let gone = gone.iter().filter(|(_, is_gone)| **is_gone).map(|(node, _)| node.clone()).collect();

@@ -84,7 +84,9 @@ impl Reports {
                 };
                 let last = stations.keys().next_back().filter(|_| more).cloned();
                 let so_far = held.entry(asked.munit.clone()).or_insert_with(|| Some(BTreeMap::new()));
-                so_far.iter_mut().for_each(|so_far| so_far.extend(stations.clone()));
+                if let Some(so_far) = so_far {
+                    so_far.extend(stations);
+                }
                 // It grows with every page: what goes on for ever is ended by its munit's silence.
                 further.extend(last.map(|last| Asking { after: Some(last), ..asked }));
             }
