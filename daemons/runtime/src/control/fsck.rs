@@ -320,7 +320,7 @@ impl Control {
                     self.node.submit(&room, lost).await?;
                 }
             }
-            Repair::GiveUp(munit) => self.node.give_up_munit(&munit).await?,
+            Repair::GiveUp(munit) => self.node.give_up_silent_munit(&munit).await?,
             Repair::Wake(munit) => self.node.wake_munit(&munit, MunitSignal::Reconcile).await,
             Repair::Look(room) => drop(self.node.submit(&room, Input::Due).await?),
             Repair::Away { room, node } => self.node.lose(&node, &room).await?,

@@ -190,6 +190,14 @@ impl Node {
         self.give_up_unless(munit, |_, _| false).await
     }
 
+    /// As [`Self::give_up_munit`], unless it is heard by now.
+    pub(crate) async fn give_up_silent_munit(&self, munit: &MunitId) -> Result<(), NodeError> {
+        let is_heard = |record: &munit::Record, loaded: &LoadedMunit| {
+            !record.lost && clock::now().since(record.heard_at(loaded.beat.as_ref())) < SILENCE_MAX
+        };
+        self.give_up_unless(munit, is_heard).await
+    }
+
     async fn give_up_unless(
         &self,
         munit: &MunitId,
