@@ -21,7 +21,10 @@ fn a_redis_endpoint_does_what_the_control_api_does() {
         assert_eq!(store(command).json(), over_http.json());
     }
     let mut events = home.start(&["events", "--since", "0", "--output", "json", "--endpoint", &url]);
-    assert_eq!(events.json()["name"], "room.created");
+    let is_of_munit = |name: &str| name.starts_with("munit.");
+    let first = std::iter::repeat_with(|| events.json()["name"].as_str().unwrap_or_default().to_owned())
+        .find(|name| !is_of_munit(name));
+    assert_eq!(first.as_deref(), Some("room.created"), "what a munit tells may come before and after");
     store(&["room", "inspect", "nowhere"]).failed(3);
     store(&["room", "kick", "demo", "ann", "--yes"]).done();
     assert_eq!(ann.json()["type"], "Kick");
