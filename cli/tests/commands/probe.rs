@@ -42,6 +42,8 @@ fn with(report: &Value, verdict: &str) -> Vec<String> {
 const ALSO: &[(&str, &[&str])] = &[
     ("target-duration", &["part-durations-sum"]),
     ("part-duration-min", &["part-durations-sum"]),
+    // A part that is hinted at may be listed by the time it is asked for.
+    ("listed-available", &["hint-available"]),
     // Two renditions are not read at the same moment.
     ("discontinuity-sequence", &["renditions-discontinuities"]),
     ("target-constant", &["renditions-target"]),

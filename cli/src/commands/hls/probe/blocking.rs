@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+
 use super::fetch::{Answer, Trouble};
 use super::rules::{self, Rule};
 use super::session::{Directives, Session};
@@ -47,36 +49,62 @@ pub(super) async fn look(session: &mut Session) {
 
 async fn refusals(session: &mut Session) {
     refresh(session).await;
-    let (msn, parts) = (session.now.open_msn, session.now.open.len() as u64);
+    let msn = session.now.open_msn;
     let far = Directives::until(msn + FAR, None);
     refused(session, &rules::TOO_FAR_SEGMENT, &far).await;
-    if let Some(target) = session.now.part_target {
-        let limit = if target < 1.0 { (3.0 / target.max(0.01)).ceil() } else { 3.0 };
-        // The limit is a few hundred at most.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
-        let far = Directives::until(msn, Some(parts + limit as u64 + FAR));
-        refused(session, &rules::TOO_FAR_PART, &far).await;
-    } else {
-        session.judge.absent(&rules::TOO_FAR_PART, "there is no part target");
-    }
+    too_far_part(session).await;
     let alone = Directives { part: Some("0".to_owned()), ..Directives::default() };
     refused(session, &rules::PART_ALONE, &alone).await;
     let word = Directives { msn: Some("next".to_owned()), ..Directives::default() };
     refused(session, &rules::NO_NUMBER, &word).await;
 }
 
+async fn too_far_part(session: &mut Session) {
+    let Some(target) = session.now.part_target else {
+        return session.judge.absent(&rules::TOO_FAR_PART, "there is no part target");
+    };
+    let limit = if target < 1.0 { (3.0 / target.max(0.01)).ceil() } else { 3.0 };
+    for tries_left in (0..QUICK_TRIES).rev() {
+        let (msn, parts) = (session.now.open_msn, session.now.open.len() as u64);
+        // The limit is a few hundred at most.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+        let far = Directives::until(msn, Some(parts + limit as u64 + FAR));
+        match refusal(session, &far).await {
+            // The segment may have ended just before: past its end is the first part of the next.
+            Ok((Some(status), _)) if status.is_success() && tries_left > 0 => {
+                refresh(session).await;
+            }
+            answered => return judge_refusal(session, &rules::TOO_FAR_PART, answered),
+        }
+    }
+}
+
 async fn refused(session: &mut Session, rule: &'static Rule, directives: &Directives) {
+    let answered = refusal(session, directives).await;
+    judge_refusal(session, rule, answered);
+}
+
+/// The status that came, if one did in time, and what that is called; what broke otherwise.
+type Refusal = Result<(Option<StatusCode>, String), String>;
+
+async fn refusal(session: &Session, directives: &Directives) -> Refusal {
     let patience = Duration::from_secs_f64(session.now.target_duration.clamp(1.0, 10.0));
     let url = session.with(directives);
-    let asked = url.query().unwrap_or_default().to_owned();
-    let (holds, seen) = match session.fetcher.get(&url, patience).await {
-        Ok(answer) => (answer.status.as_u16() == 400, format!("{asked}: {}", answer.status)),
+    let asked = url.query().unwrap_or_default();
+    match session.fetcher.get(&url, patience).await {
+        Ok(answer) => Ok((Some(answer.status), format!("{asked}: {}", answer.status))),
         Err(Trouble::Overdue(after)) => {
-            (false, format!("{asked}: held for {:.1} s and more", after.as_secs_f64()))
+            Ok((None, format!("{asked}: held for {:.1} s and more", after.as_secs_f64())))
         }
-        Err(trouble @ Trouble::Broken(_)) => return session.judge.skip(rule, trouble.to_string()),
-    };
-    session.judge.check(rule, holds, seen);
+        Err(trouble @ Trouble::Broken(_)) => Err(trouble.to_string()),
+    }
+}
+
+fn judge_refusal(session: &mut Session, rule: &'static Rule, answered: Refusal) {
+    match answered {
+        Ok((status, seen)) => session.judge.check(rule, status == Some(StatusCode::BAD_REQUEST), seen),
+        Err(why) => session.judge.skip(rule, why),
+    }
 }
 
 /// What was there long ago is answered, at once and whole.

@@ -19,18 +19,20 @@ pub(super) struct Clock {
     media: Vec<Duration>,
     /// How much later than usual parts may be without a pause of the media: they waited here.
     excused: Duration,
+    /// Whether the media may pause; if not, what is late was held up on its way.
+    may_pause: bool,
 }
 
 impl Clock {
-    /// A clock of so many tracks.
-    pub(super) fn new(tracks: usize) -> Self {
-        Self { began: None, media: vec![Duration::ZERO; tracks], excused: Duration::ZERO }
+    /// A clock of so many tracks, of media that may pause or not.
+    pub(super) fn new(tracks: usize, may_pause: bool) -> Self {
+        Self { began: None, media: vec![Duration::ZERO; tracks], excused: Duration::ZERO, may_pause }
     }
 
     /// A track's media begins anew, and the whole timeline with it.
     pub(super) fn restart(&mut self, track: usize) {
         if self.media[track] > Duration::ZERO {
-            *self = Self::new(self.media.len());
+            *self = Self::new(self.media.len(), self.may_pause);
         }
     }
 
@@ -50,7 +52,7 @@ impl Clock {
         if late.is_some_and(|late| late <= CLOCK_SLIP_MAX) {
             self.excused = Duration::ZERO;
         }
-        let slip_max = CLOCK_SLIP_MAX + self.excused;
+        let slip_max = if self.may_pause { CLOCK_SLIP_MAX + self.excused } else { Duration::MAX };
         let late = late.filter(|late| *late <= slip_max).unwrap_or_else(|| {
             let wall = jiff::Timestamp::now().checked_sub(ends).unwrap_or_default();
             self.began = Some((now.checked_sub(ends).unwrap_or(now), wall));
@@ -90,7 +92,7 @@ mod tests {
 
     #[tokio::test]
     async fn capture_times_follow_the_media_and_not_the_jitter() {
-        let mut clock = Clock::new(1);
+        let mut clock = Clock::new(1, true);
         let (first, _) = clock.captured(0, Duration::from_millis(300));
         tokio::time::sleep(Duration::from_millis(500)).await;
         let (second, late) = clock.captured(0, Duration::from_millis(300));
@@ -101,8 +103,26 @@ mod tests {
     }
 
     #[test]
+    fn only_media_that_may_pause_is_dated_anew_when_it_is_late() {
+        let part = Duration::from_millis(300);
+        let second_after_a_while = |may_pause| {
+            let mut clock = Clock::new(1, may_pause);
+            let first = clock.captured(0, part).0;
+            if let Some((began, _)) = &mut clock.began {
+                *began -= CLOCK_SLIP_MAX * 2;
+            }
+            let (second, late) = clock.captured(0, part);
+            (second.saturating_sub(first), late)
+        };
+        assert_eq!(second_after_a_while(true).1, Duration::ZERO, "it paused");
+        let (apart, late) = second_after_a_while(false);
+        assert_eq!(apart, 300);
+        assert!(late > CLOCK_SLIP_MAX, "{late:?}");
+    }
+
+    #[test]
     fn the_same_moment_has_the_same_date_in_every_track() {
-        let mut clock = Clock::new(2);
+        let mut clock = Clock::new(2, true);
         let part = Duration::from_millis(300);
         let (high, low) = (clock.captured(0, part).0, clock.captured(1, part).0);
         assert!(high.abs_diff(low) <= 1, "{high} and {low}");

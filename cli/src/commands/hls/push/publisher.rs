@@ -132,7 +132,7 @@ impl<'a> Publisher<'a> {
             last_progress: Instant::now(),
             generation: 0,
             next: 0,
-            clock: Clock::new(source.tracks.len()),
+            clock: Clock::new(source.tracks.len(), source.may_pause),
             report: Report::new(output),
         };
         let ack = publisher.join(false).await?;

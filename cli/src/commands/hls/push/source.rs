@@ -35,6 +35,8 @@ pub(super) struct Source {
     pub(super) part_target: Option<f64>,
     /// Whether it comes no faster than it plays.
     pub(super) is_paced: bool,
+    /// Whether the media may pause: a file never does.
+    pub(super) may_pause: bool,
 }
 
 /// Where pieces go.
@@ -64,7 +66,7 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
         let input = Input::File { path: &args.input, repeat: args.repeat };
         let encoder = encoder::start(input, &plan)?;
         tokio::spawn(encoded(encoder, sender));
-        return Ok(Source { pieces, tracks, part_target, is_paced: true });
+        return Ok(Source { pieces, tracks, part_target, is_paced: true, may_pause: false });
     }
     if args.repeat {
         return Err(Failure::usage(
@@ -86,7 +88,7 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
                 next = stdin.reads.recv().await;
             }
         });
-        return Ok(Source { pieces, tracks, part_target: None, is_paced: false });
+        return Ok(Source { pieces, tracks, part_target: None, is_paced: false, may_pause: true });
     }
     if head.is_empty() {
         return Err(Failure::failed(
@@ -109,7 +111,7 @@ pub(super) async fn open(args: &Push) -> Result<Source> {
         });
     }
     tokio::spawn(encoded(encoder, sender));
-    Ok(Source { pieces, tracks, part_target, is_paced: true })
+    Ok(Source { pieces, tracks, part_target, is_paced: true, may_pause: true })
 }
 
 /// Hands on what an encoder writes, and its failure.
