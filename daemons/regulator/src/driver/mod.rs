@@ -12,7 +12,6 @@ mod record;
 mod run;
 mod tell;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +38,7 @@ pub(crate) use self::run::Running;
 use self::tell::{Tellers, Telling};
 use crate::Ready;
 use crate::metrics::Metrics;
+use crate::moving::Moving;
 use crate::plane::{Effect, Event, Handle, Input, Job, Outcome, Plane, Seen};
 
 /// How many results of what runs beside the driver wait to be taken in; what has more waits itself.
@@ -117,8 +117,8 @@ pub(crate) struct Driver {
     caring: bool,
     /// Stations without a room that knows them at the last look.
     orphans: Vec<StationId>,
-    /// When rooms were last asked to move their stations.
-    moves: BTreeMap<StationId, Timestamp>,
+    /// The rooms that were asked to move their stations.
+    moving: Moving,
     tellers: Tellers,
     news: mpsc::Sender<News>,
     tasks: TaskTracker,
@@ -182,7 +182,7 @@ impl Driver {
             told_load: Load::default(),
             caring: false,
             orphans: Vec::new(),
-            moves: BTreeMap::new(),
+            moving: Moving::default(),
             news,
             tasks: TaskTracker::new(),
             metrics,
