@@ -9,7 +9,9 @@ mod examine;
 mod house;
 mod janus;
 mod record;
+mod refusal;
 mod run;
+mod spares;
 mod tell;
 
 use std::future::Future;
@@ -199,6 +201,9 @@ impl Driver {
         let loaded = self.store.load_munit(&self.munit.id).await?;
         let stations = loaded.record.as_ref().map(|record| record.stations.clone()).unwrap_or_default();
         (self.record, self.revision) = (loaded.record, loaded.revision);
+        if let Some(janus) = self.janus.clone() {
+            self.tasks.spawn(async move { janus.stock().await });
+        }
         if took_over {
             self.apply(Input::TakeOver { since, stations });
         } else {
@@ -239,7 +244,12 @@ impl Driver {
                     return self.beside(async move { Some(News::Done(job, outcome)) });
                 };
                 self.metrics.commands.inc();
-                self.beside(async move { Some(News::Done(job, janus.perform(command).await)) });
+                let news = self.news.clone();
+                self.tasks.spawn(async move {
+                    // As in `beside`.
+                    drop(news.send(News::Done(job, janus.perform(command).await)).await);
+                    janus.stock().await;
+                });
             }
             Effect::Tell { whom, signal, re } => self.tellers.tell(Telling::Client { whom, signal, re }),
             Effect::Ack { reply_to, ack } => self.tellers.tell(Telling::Ack { reply_to, ack }),
@@ -432,6 +442,9 @@ impl Driver {
                 tracing::info!(munit = %self.munit.id, pid = janus.pid(), "Janus is back");
                 (self.janus, self.events, self.changes) = (Some(janus), Some(events), Some(changes));
                 self.connected = true;
+                if let Some(janus) = self.janus.clone() {
+                    self.tasks.spawn(async move { janus.stock().await });
+                }
                 self.beat();
                 self.read_record();
             }
