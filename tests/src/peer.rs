@@ -115,6 +115,11 @@ impl Peer {
         self.shared.pictures().iter().copied().collect()
     }
 
+    /// Whether a picture has come by which a decoder can begin.
+    pub fn shows(&self) -> bool {
+        self.shared.pictures().iter().any(|picture| picture.key)
+    }
+
     /// Whether its connection has ended.
     pub fn has_ended(&self) -> bool {
         self.shared.ended.load(Ordering::Relaxed)

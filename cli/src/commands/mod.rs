@@ -80,8 +80,18 @@ fn interrupted() -> Result<impl Future<Output = ()>> {
 
 /// Runs a command that serves: on all cores, and with as many open files as it and what it starts may need.
 fn serve_on<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    serve_by(&mut Builder::new_multi_thread(), command)
+}
+
+/// Runs a command that serves and has little to do itself: on one thread, so that what goes from task to task waits
+/// for no other thread to wake.
+fn serve_on_one_thread<T>(command: impl Future<Output = Result<T>>) -> Result<T> {
+    serve_by(&mut Builder::new_current_thread(), command)
+}
+
+fn serve_by<T>(builder: &mut Builder, command: impl Future<Output = Result<T>>) -> Result<T> {
     allow_many_files();
-    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| cannot_start(&error))?;
+    let runtime = builder.enable_all().build().map_err(|error| cannot_start(&error))?;
     let done = runtime.block_on(command);
     runtime.shutdown_background();
     done

@@ -1,5 +1,5 @@
 //! The regulator: drives one Janus, and with it is a munit. May touch core, runtime, janus-client and HTTP;
-//! `reconcile.rs`, `lifecycle.rs` and `plane/` are pure.
+//! `reconcile.rs`, `lifecycle.rs`, `moving.rs` and `plane/` are pure.
 
 mod driver;
 mod http;
@@ -7,6 +7,7 @@ pub mod lifecycle;
 mod media_server;
 mod media_settings;
 mod metrics;
+pub mod moving;
 pub mod opaque;
 pub mod plane;
 pub mod reconcile;

@@ -10,7 +10,7 @@ use mobz_runtime::stun::mapped_address;
 /// Where clients reach a Janus.
 #[derive(Clone, Debug, Args)]
 pub struct MediaSettings {
-    /// The UDP ports of its media
+    /// The UDP ports of its media: one for each station and one for each watched station it takes
     #[arg(long, env = "MOBZ_RTP_PORTS", value_name = "FROM-TO", default_value = "20000-20999", value_parser = ports)]
     pub rtp_ports: RangeInclusive<u16>,
     /// The address clients reach it at, where it is behind a 1:1 NAT; `stun` is the one that the STUN server sees

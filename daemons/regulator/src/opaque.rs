@@ -1,4 +1,5 @@
-//! What a handle was attached for, written on the handle itself: a regulator that lost its memory reads it there.
+//! What a handle was attached for, written on the handle itself, or on what it has subscribed to: a regulator that
+//! lost its memory reads it there.
 
 use std::fmt;
 use std::str::FromStr;

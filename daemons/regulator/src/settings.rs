@@ -19,9 +19,9 @@ use rustix::process::geteuid;
 use crate::driver::{House, Munit, Place};
 use crate::media_settings::MediaSettings;
 
-/// The most stations a munit takes unless told otherwise.
+/// The most stations a munit takes unless told otherwise, where it has ports for them.
 pub const CAPACITY_STATIONS: usize = 100;
-/// The most watched stations a munit takes unless told otherwise.
+/// The most watched stations a munit takes unless told otherwise, where it has ports for them.
 pub const CAPACITY_VIEWERS: usize = 1000;
 
 /// The regulator's flags.
@@ -46,12 +46,13 @@ pub struct Settings {
     /// Where media reach the one that is started.
     #[command(flatten)]
     pub media: MediaSettings,
-    /// The most stations it takes
-    #[arg(long, env = "MOBZ_CAPACITY_STATIONS", value_name = "N", default_value_t = CAPACITY_STATIONS, value_parser = stations)]
-    pub capacity_stations: usize,
-    /// The most watched stations it takes, summed over all viewers
-    #[arg(long, env = "MOBZ_CAPACITY_VIEWERS", value_name = "N", default_value_t = CAPACITY_VIEWERS)]
-    pub capacity_viewers: usize,
+    /// The most stations it takes; when left out 100, but no more than half of --rtp-ports
+    #[arg(long, env = "MOBZ_CAPACITY_STATIONS", value_name = "N", value_parser = stations)]
+    pub capacity_stations: Option<usize>,
+    /// The most watched stations it takes, summed over all viewers; when left out 1000, but no more than --rtp-ports
+    /// has beside a port for each station (900 with the ports it has when these are left out too)
+    #[arg(long, env = "MOBZ_CAPACITY_VIEWERS", value_name = "N")]
+    pub capacity_viewers: Option<usize>,
     /// Where it runs, for people
     #[arg(long, env = "MOBZ_REGION", value_name = "NAME", default_value = "local")]
     pub region: String,
@@ -67,8 +68,10 @@ impl Settings {
     /// The munit these settings describe.
     ///
     /// # Errors
-    /// When the secret cannot be read, its Janus cannot be kept, or the STUN server does not answer.
+    /// When the secret cannot be read, its Janus cannot be kept or has too few ports, or the STUN server does not
+    /// answer.
     pub async fn munit(&self) -> Result<Munit, ConfigError> {
+        let capacity = self.capacity()?;
         let public_ip = self.media.public_address().await?;
         let secret = match &self.janus_admin_secret_file {
             Some(path) => {
@@ -93,12 +96,27 @@ impl Settings {
             None => made_up().unwrap_or_else(|_| unreachable!("hexadecimal digits are a munit id")),
         };
         let address = public_ip.map_or_else(|| "local".to_owned(), |ip| ip.to_string());
-        let capacity = Capacity { stations: self.capacity_stations, viewers: self.capacity_viewers };
         Ok(Munit { id, region: self.region.clone(), address, capacity, janus })
     }
 }
 
 impl Settings {
+    /// What it takes: each station and each watched one takes a port of its own, since a connection's media are
+    /// bundled.
+    fn capacity(&self) -> Result<Capacity, ConfigError> {
+        let range = &self.media.rtp_ports;
+        let ports = range.len();
+        let stations = self.capacity_stations.unwrap_or_else(|| CAPACITY_STATIONS.min(ports / 2));
+        let left = ports.saturating_sub(stations);
+        let viewers = self.capacity_viewers.unwrap_or_else(|| CAPACITY_VIEWERS.min(left));
+        // The ports of one that is there already are what whoever started it says.
+        let connections = stations.saturating_add(viewers);
+        if self.spawn_janus && connections > ports {
+            return Err(ConfigError::Ports { connections, first: *range.start(), last: *range.end() });
+        }
+        Ok(Capacity { stations, viewers })
+    }
+
     /// Where its Janus is kept for the next regulator of the munit on the same Redis; nowhere for one whose id is
     /// made up: none can follow it.
     fn kept(&self) -> Result<Option<PathBuf>, ConfigError> {
@@ -143,7 +161,34 @@ fn stations(text: &str) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    fn capacity(flags: &[&str]) -> Result<(usize, usize), String> {
+        let words = ["regulator", "--spawn-janus"].iter().chain(flags);
+        let Line { settings } = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        let capacity = settings.capacity().map_err(|error| error.to_string())?;
+        Ok((capacity.stations, capacity.viewers))
+    }
+
+    #[test]
+    fn a_munit_takes_no_more_than_it_has_ports_for() {
+        assert_eq!(capacity(&[]), Ok((100, 900)));
+        assert_eq!(capacity(&["--rtp-ports", "20000-23999"]), Ok((100, 1000)));
+        assert_eq!(capacity(&["--rtp-ports", "20000-20099"]), Ok((50, 50)));
+        assert_eq!(capacity(&["--capacity-stations", "400"]), Ok((400, 600)));
+        let fits = ["--rtp-ports", "20000-21999", "--capacity-stations", "200", "--capacity-viewers", "1800"];
+        assert_eq!(capacity(&fits), Ok((200, 1800)));
+        let refused = capacity(&["--capacity-viewers", "901"]).unwrap_err();
+        assert!(refused.contains("1001") && refused.contains("20000-20999"), "{refused}");
+    }
 
     #[test]
     fn a_munit_id_leaves_room_for_its_stations() {

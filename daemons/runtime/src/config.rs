@@ -54,6 +54,19 @@ pub enum ConfigError {
     /// A key is no good.
     #[error(transparent)]
     Key(#[from] TokenError),
+    /// A munit would take more connections than its Janus has ports.
+    #[error(
+        "{connections} stations and viewers take as many UDP ports, and --rtp-ports {first}-{last} are fewer; \
+         give it more, or smaller capacities"
+    )]
+    Ports {
+        /// How many stations and watched stations it takes together.
+        connections: usize,
+        /// The first port.
+        first: u16,
+        /// The last port.
+        last: u16,
+    },
     /// Nobody tells this machine's address.
     #[error("the STUN server {server} does not tell this machine's address")]
     Stun {

@@ -137,6 +137,38 @@ test('a refused viewer goes on watching', () =>
     await sees('bob', bob, 'ann');
   }));
 
+test('a picture goes on while its station moves to another munit', (t) =>
+  Browser.with(async (browser) => {
+    const { ann, bob } = await meet(browser, freshRoom('move'), ['ann'], ['bob']);
+    const { station } = await received(bob, 'ann');
+    const { munit } = await mobzctl('station', 'inspect', station);
+    for (const page of [ann, bob]) {
+      await page.evaluate(() => {
+        const { group } = window.mobzDemo;
+        window.states = [];
+        group.on('state', (state) => window.states.push(state));
+        group.on('remote', (remote) => window.states.push(remote.state));
+        window.shownAt = [];
+        const video = document.querySelector('.tile[data-user=ann] video');
+        const shown = (now) => {
+          window.shownAt.push(now);
+          video?.requestVideoFrameCallback(shown);
+        };
+        video?.requestVideoFrameCallback(shown);
+      });
+    }
+
+    await mobzctl('munit', 'drain', munit, '--migrate', '--wait', '--yes');
+    await until('bob receives another station', async () => (await received(bob, 'ann')).station !== station);
+    await sees('bob', bob, 'ann');
+
+    assert.deepEqual(await ann.evaluate(() => window.states), [], 'ann was live all the time');
+    assert.deepEqual(await bob.evaluate(() => [...new Set(window.states)]), ['connected']);
+    const gap = await bob.evaluate(() => Math.max(...window.shownAt.slice(1).map((at, index) => at - window.shownAt[index])));
+    t.diagnostic(`longest time between two pictures: ${gap.toFixed(0)} ms`);
+    await mobzctl('munit', 'revive', munit, '--yes');
+  }));
+
 test('a cut signaling line is resumed while media flow on', () =>
   Browser.with(async (browser) => {
     const line = await Line.to(await signalUrl());

@@ -150,27 +150,59 @@ test('candidates go to the station they are for, those found early once it is kn
   assert.deepEqual(own.candidates, ['candidate:2']);
 });
 
-test('a publisher that moves offers anew while its old connection runs', async () => {
+/** A publisher on m1, which is told to move to m2; both its connections, the first one's and, once answered, the second's. */
+async function moved() {
+  const room = new ScriptedRoom();
+  room.self.participantType = 'publisher';
+  const group = new Group(room);
+  await settle();
+  let answer;
+  room.answers.Offer = () => new Promise((resolve) => (answer = resolve));
+  room.publish([{ user: 'me', station: 'm2-bbbbbbbbbbbb' }], [{ user: 'me', from: 'm1-aaaaaaaaaaaa', to: 'm2-bbbbbbbbbbbb' }]);
+  await settle();
+  const [old] = FakePeerConnection.made;
+  assert.deepEqual([old.connectionState, group.state], ['connected', 'live']);
+  answer({ type: 'Answer', station: 'm2-bbbbbbbbbbbb', sdp: SDP });
+  await settle();
+  const [, fresh] = FakePeerConnection.made;
+  assert.deepEqual([group.station, group.state, fresh.connectionState], ['m2-bbbbbbbbbbbb', 'live', 'connected']);
+  return { room, group, old, fresh };
+}
+
+test('a publisher that moves sends on both connections until the old station’s munit ends its own', async () => {
+  const { group, old, fresh } = await moved();
+  assert.equal(old.connectionState, 'connected');
+  const track = { kind: 'video' };
+  await group.setTrack('video', track);
+  for (const connection of [old, fresh]) assert.equal(connection.getTransceivers()[1].sender.track, track);
+
+  old.turn('disconnected');
+  assert.equal(old.connectionState, 'closed');
+  assert.deepEqual([group.state, fresh.connectionState], ['live', 'connected']);
+});
+
+test('an old station whose end is not heard of is sent on no longer than its munit would have it', async () => {
+  const { old, fresh } = await moved();
+  mock.timers.tick(10_000);
+  assert.equal(old.connectionState, 'connected');
+  mock.timers.tick(5_000);
+  assert.deepEqual([old.connectionState, fresh.connectionState], ['closed', 'connected']);
+});
+
+test('a broken connection is made anew on the same station, and not sent on', async () => {
   const room = new ScriptedRoom();
   room.self.participantType = 'publisher';
   const group = new Group(room);
   await settle();
   const [old] = FakePeerConnection.made;
-  let answer;
-  room.answers.Offer = () => new Promise((resolve) => (answer = resolve));
-
-  room.publish([{ user: 'me', station: 'm2-bbbbbbbbbbbb' }], [{ user: 'me', from: 'm1-aaaaaaaaaaaa', to: 'm2-bbbbbbbbbbbb' }]);
+  old.connectionState = 'failed';
+  old.dispatchEvent(new Event('connectionstatechange'));
   await settle();
-  assert.equal(old.connectionState, 'connected');
-  assert.equal(group.state, 'live');
-  answer({ type: 'Answer', station: 'm2-bbbbbbbbbbbb', sdp: SDP });
-  await settle();
-
-  assert.equal(old.connectionState, 'closed');
-  assert.deepEqual([group.station, group.state], ['m2-bbbbbbbbbbbb', 'live']);
+  assert.deepEqual([old.connectionState, group.state], ['closed', 'live']);
 });
 
-test('a watched station that moves is shown from the old connection until the new one has media', async () => {
+/** Somebody who watches ann on m1, and is offered the station on m2 that she moves to. */
+async function offeredAnew() {
   const room = new ScriptedRoom();
   const group = new Group(room);
   room.publish([ann('m1-000000000001')]);
@@ -178,19 +210,49 @@ test('a watched station that moves is shown from the old connection until the ne
   await settle();
   const [remote] = group.remotes;
   const before = remote.stream;
-
   room.publish([ann('m2-000000000002')], [{ user: 'ann', from: 'm1-000000000001', to: 'm2-000000000002' }]);
   room.hear({ type: 'WatchAck', station: 'm2-000000000002', user: 'ann', sdp: SDP, replaces: 'm1-000000000001' });
   await settle();
   const [old, fresh] = FakePeerConnection.made;
   assert.deepEqual([remote.stream, old.connectionState], [before, 'connected']);
-  fresh.show();
+  return { room, remote, before, old, fresh };
+}
 
+async function passes(milliseconds) {
+  for (let passed = 0; passed < milliseconds; passed += 50) {
+    await settle();
+    mock.timers.tick(50);
+  }
+  await settle();
+}
+
+test('a watched station that moves is shown from the old connection until the new one has a picture', async () => {
+  const { room, remote, before, old, fresh } = await offeredAnew();
+  fresh.show('audio');
+  fresh.show('video');
+  await passes(1_000);
+  assert.deepEqual([remote.stream, old.connectionState], [before, 'connected'], 'packets are no picture yet');
+
+  fresh.framesDecoded = 1;
+  await passes(50);
   assert.equal(old.connectionState, 'closed');
   assert.notEqual(remote.stream, before);
-  mock.timers.tick(10_000);
+  await passes(10_000);
+  assert.deepEqual(room.types(), ['Watch', 'Answer', 'Answer', 'Unwatch']);
+});
+
+test('a picture that does not come is not waited for long, and none of who sends none', async () => {
+  const late = await offeredAnew();
+  late.fresh.show();
+  await passes(3_000);
+  assert.equal(late.old.connectionState, 'closed');
+
+  FakePeerConnection.made = [];
+  const dark = await offeredAnew();
+  dark.room.publish([{ ...ann('m2-000000000002'), video: false }]);
+  dark.fresh.show('audio');
   await settle();
-  assert.deepEqual(room.types(), ['Watch', 'Answer', 'Answer']);
+  assert.equal(dark.old.connectionState, 'closed');
 });
 
 test('a move that the server does not offer is asked for', async () => {

@@ -13,6 +13,7 @@ export class FakePeerConnection extends EventTarget {
   configurations = [];
   candidates = [];
   restarts = 0;
+  framesDecoded = 0;
   /** How often an own Offer was given up for the peer's. */
   rollbacks = 0;
   session = String((sessions += 1));
@@ -82,6 +83,10 @@ export class FakePeerConnection extends EventTarget {
   /** The first packet of a track arrives. */
   show(kind = 'video') {
     this.dispatchEvent(Object.assign(new Event('track'), { track: { kind, muted: false } }));
+  }
+
+  async getStats() {
+    return new Map([['V', { type: 'inbound-rtp', kind: 'video', framesDecoded: this.framesDecoded }]]);
   }
 
   turn(connectionState) {

@@ -12,6 +12,8 @@ use tokio::task::JoinHandle;
 
 /// How often one says that one lives.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How often it is looked whether the station that a publisher has moved to is shown.
+const LOOK: Duration = Duration::from_millis(20);
 /// When to try again what was refused without saying when.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -148,6 +150,11 @@ impl Drop for Person {
 enum Again {
     Offer,
     Watch(String),
+    /// Let a station go, if the one that replaces it is shown by now.
+    Unwatch {
+        station: String,
+        by: String,
+    },
 }
 
 struct Acting {
@@ -190,7 +197,14 @@ impl Acting {
         }
         match signal["type"].as_str().unwrap_or_default() {
             "Answer" => self.published(&signal),
-            "WatchAck" => self.answer(&signal).await,
+            "WatchAck" => {
+                self.answer(&signal).await;
+                let by = text(&signal["station"]);
+                if let Some(station) = signal["replaces"].as_str().filter(|replaced| *replaced != by) {
+                    self.again
+                        .push((Instant::now() + LOOK, Again::Unwatch { station: station.to_owned(), by }));
+                }
+            }
             "PublishListChangeAck" | "RoomState" => {
                 self.listed(&signal["publishers"], &signal["moved"]).await;
             }
@@ -232,8 +246,18 @@ impl Acting {
                     self.watch(&station).await;
                 }
                 Again::Watch(_) => {}
+                Again::Unwatch { station, by } if self.shows(&by) => {
+                    self.client.send(json!({ "type": "Unwatch", "station": station })).await;
+                }
+                // Until then there is only the old one to show.
+                unwatch @ Again::Unwatch { .. } => self.again.push((Instant::now() + LOOK, unwatch)),
             }
         }
+    }
+
+    fn shows(&self, station: &str) -> bool {
+        let seen = self.seen.lock().unwrap();
+        seen.watched.iter().rev().any(|watched| watched.station == station && watched.peer.shows())
     }
 
     async fn offer(&mut self) {

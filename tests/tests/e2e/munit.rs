@@ -157,6 +157,9 @@ async fn a_regulator_that_is_killed_takes_its_calls_back_and_no_picture_is_lost(
     sees.sees_nothing().await;
     ann.done(json!({ "type": "UpdateVideo", "video": true })).await;
     sees.sees(10).await;
+    // It is known whose each is.
+    bob.done(json!({ "type": "Unwatch", "station": station })).await;
+    sees.sees_nothing().await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use mobz_runtime::config::Common;
 use tokio::net::TcpListener;
 
 use crate::args::stack::Launch;
-use crate::commands::serve_on;
+use crate::commands::{serve_on, serve_on_one_thread};
 use crate::error::{Failure, Result, os};
 use crate::exit::Exit;
 use crate::output::Output;
@@ -20,7 +20,8 @@ pub fn run(daemon: Launch, output: &Output) -> Result<Exit> {
     match daemon {
         Launch::Signaling(args) => serve_on(signaling::run(args.settings)),
         Launch::Origin(args) => serve_on(origin::run(args.settings)),
-        Launch::Regulator(args) => serve_on(regulator::run(args.settings)),
+        // Its Janus is slower by far.
+        Launch::Regulator(args) => serve_on_one_thread(regulator::run(args.settings)),
         Launch::Janus(args) => serve_on(janus::run(args.settings)),
     }
 }

@@ -53,12 +53,15 @@ pub struct Subscription {
     /// The temporal layer to begin with, 0–2 (2).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temporal: Option<u8>,
+    /// What Janus calls the subscription by ([`SubscriberStream::cross_reference`]): a word of whoever subscribes.
+    #[serde(rename = "crossrefid", skip_serializing_if = "Option::is_none")]
+    pub cross_reference: Option<String>,
 }
 
 impl Subscription {
     /// All that a feed publishes.
     pub fn all_of(feed: FeedId) -> Self {
-        Self { feed, mid: None, substream: None, temporal: None }
+        Self { feed, mid: None, substream: None, temporal: None, cross_reference: None }
     }
 }
 
@@ -91,6 +94,9 @@ pub struct SubscriberStream {
     /// What the feed is called.
     #[serde(default)]
     pub feed_display: Option<String>,
+    /// What it was called as it was subscribed to ([`Subscription::cross_reference`]).
+    #[serde(rename = "crossrefid", default)]
+    pub cross_reference: Option<String>,
     /// The codec.
     #[serde(default)]
     pub codec: Option<String>,

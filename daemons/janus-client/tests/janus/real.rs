@@ -9,8 +9,8 @@ use janus_client::video_room::{
     Allowed, AllowedAction, ConfigurePublisher, ConfigureStream, ConfigureSubscriber, Destroy, Edit,
     EnableRecording, Exists, ForwardStream, JoinPublisher, JoinSubscriber, Kick, List, ListForwarders,
     ListParticipants, ListRemotes, Moderate, Publish, PublishRemotely, RemoveRemotePublisher, Renegotiation,
-    RoomEvent, RoomNews, RtpForward, SetAllowed, StopRtpForward, Subscription, Switch, Unsubscribe,
-    UpdateRemotePublisher,
+    RoomEvent, RoomNews, RtpForward, SetAllowed, StopRtpForward, SubscriberStream, Subscription, Switch,
+    Unsubscribe, UpdateRemotePublisher,
 };
 use janus_client::{
     Candidate, Change, Client, EVENTS_MAX, Error, Event, JanusCode, Offer, Options, Publisher, Subscriber,
@@ -324,7 +324,9 @@ async fn a_controller_without_memory_finds_its_handles_and_goes_on() {
     let ann = lab.session.attach(Some("publish:ann"), &lab.sink).await.unwrap();
     let (ann, _) = ann.join_publisher(&JoinPublisher::new("blue".into(), "ann".into())).await.unwrap();
     let bob = lab.session.attach(Some("watch:bob"), &lab.sink).await.unwrap();
-    let (bob, ..) = bob.join_subscriber(&JoinSubscriber::new("blue".into(), "far".into())).await.unwrap();
+    let mut join = JoinSubscriber::new("blue".into(), "far".into());
+    join.streams[0].cross_reference = Some("for bob".to_owned());
+    let (bob, ..) = bob.join_subscriber(&join).await.unwrap();
     let (ann_id, bob_id) = (ann.id(), bob.id());
     let admin = lab.admin().await;
     let Lab { janus, client, session, .. } = lab;
@@ -347,6 +349,8 @@ async fn a_controller_without_memory_finds_its_handles_and_goes_on() {
             }
             Some(InRoom::Subscriber { room, answered, streams, .. }) => {
                 assert_eq!((room, answered, streams.len()), ("blue".into(), false, 2));
+                let is_bobs = |it: &SubscriberStream| it.cross_reference.as_deref() == Some("for bob");
+                assert!(streams.iter().all(is_bobs), "{streams:?}");
                 subscribers.push((info.opaque_id.unwrap(), session.adopt::<Subscriber>(handle, &sink)));
             }
             Some(InRoom::Nowhere) => assert_eq!(info.opaque_id, None),

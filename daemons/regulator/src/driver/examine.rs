@@ -10,7 +10,8 @@ use mobz_core::signal::{
     Code, Detail, Holding, Media, MediaStream, MediaViewer, MunitAck, MunitDone, Refusal, Report,
 };
 
-use super::janus::{Janus, LOOKS_AT_ONCE, refusal};
+use super::janus::{Janus, LOOKS_AT_ONCE};
+use super::refusal::refusal;
 use super::{Driver, JANUS_PAUSE_MAX, written};
 use crate::plane::{Examining, Handle, Known, Watched};
 

@@ -13,16 +13,18 @@ use janus_client::video_room::{
 };
 use janus_client::{
     Admin, Answer, Candidate, Changes, Client, Error, EventSink, Events, Fresh, Handle as Attached, HandleId,
-    MediaKind, Offer, Options, Publisher, RoomId, Session, SessionId, Subscriber, Trickle, VideoRoomCode,
-    events,
+    JanusCode, MediaKind, Offer, Options, Publisher, RoomId, Session, SessionId, Subscriber, Trickle,
+    VideoRoomCode, events,
 };
 use mobz_core::id::{MunitId, StationId};
-use mobz_core::signal::{Code, IceCandidate, Refusal};
+use mobz_core::signal::IceCandidate;
 use parking_lot::Mutex;
 use thiserror::Error as ThisError;
 use tokio::sync::RwLock;
 
 use super::house::{House, Tenant};
+use super::refusal::refusal;
+use super::spares::Spares;
 use crate::opaque::Opaque;
 use crate::plane::{Command, Handle, Kind, Outcome, Seen, Stream, offer_session};
 use crate::sdp;
@@ -33,8 +35,6 @@ const EVENTS_MAX: usize = 4096;
 pub(super) const LOOKS_AT_ONCE: usize = 64;
 /// How long one request to Janus may take.
 const REQUEST_MAX: Duration = Duration::from_secs(5);
-/// When a client may try again what Janus was not there to do.
-const AWAY_RETRY: Duration = Duration::from_secs(1);
 
 /// Where Janus is.
 #[derive(Clone, Debug)]
@@ -77,6 +77,7 @@ pub(super) struct Janus {
     /// Held while a report is examined: one at a time, so that media signals never wait long.
     pub(super) examining: tokio::sync::Mutex<()>,
     handles: Mutex<HashMap<Handle, Role>>,
+    spares: Spares,
     /// Held by who detaches a handle, and alone by who destroys a room: Janus tells those in a room of its end by
     /// their handles, and dies (a segmentation fault in `janus_plugin_session_is_alive`, seen with 1.1.2) where one
     /// is freed meanwhile.
@@ -150,6 +151,7 @@ impl Janus {
             rooms,
             examining: tokio::sync::Mutex::default(),
             handles: Mutex::default(),
+            spares: Spares::new(instance),
             freeing: RwLock::default(),
             tenant,
         };
@@ -226,7 +228,20 @@ impl Janus {
             Err(Error::Janus { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(opaque) = info.opaque_id.as_deref().and_then(|text| text.parse::<Opaque>().ok()) else {
+        let attached_for = info.opaque_id.as_deref().unwrap_or_default();
+        let subscribed_for = match &info.room {
+            Some(InRoom::Subscriber { streams, .. }) => {
+                streams.iter().find_map(|it| it.cross_reference.as_deref())
+            }
+            Some(InRoom::Publisher { .. } | InRoom::Nowhere) | None => None,
+        };
+        let opaque = subscribed_for.unwrap_or(attached_for).parse::<Opaque>();
+        let Ok(opaque) = opaque else {
+            if self.spares.is_left(attached_for) {
+                let left = self.session.adopt(handle, &self.sink);
+                let _frees = self.freeing.read().await;
+                Attached::<Fresh>::detach(&left).await?;
+            }
             return Ok(None);
         };
         let streams = match &info.room {
@@ -326,7 +341,7 @@ impl Janus {
     }
 
     async fn publish(&self, station: &StationId, opaque: &Opaque, sdp: String) -> Result<Outcome, Error> {
-        let fresh = self.session.attach(Some(&opaque.to_string()), &self.sink).await?;
+        let fresh = self.attach(opaque).await?;
         let join = JoinPublisher::new(room_of(station), opaque.user.as_str().into());
         match fresh.join_and_publish(&join, &Publish::default(), &Offer::new(sdp)).await {
             Ok((publisher, _, answer)) => {
@@ -344,11 +359,21 @@ impl Janus {
         publisher: &str,
         opaque: &Opaque,
     ) -> Result<Outcome, Error> {
-        let fresh = self.session.attach(Some(&opaque.to_string()), &self.sink).await?;
         let mut join = JoinSubscriber::new(room_of(station), publisher.into());
         // What a publisher adds later is watched anew: an offer nobody asked for would go astray.
         join.auto_update = Some(false);
-        match fresh.join_subscriber(&join).await {
+        join.streams[0].cross_reference = Some(opaque.to_string());
+        let joined = match self.spares.take() {
+            Some(spare) => match spare.join_subscriber(&join).await {
+                // It went unheard: one that is attached now is there.
+                Err(refused) if refused.error.janus_code() == Some(JanusCode::HANDLE_NOT_FOUND) => {
+                    self.attach(opaque).await?.join_subscriber(&join).await
+                }
+                joined => joined,
+            },
+            None => self.attach(opaque).await?.join_subscriber(&join).await,
+        };
+        match joined {
             Ok((subscriber, offer, streams)) => {
                 let handle = Handle(subscriber.id().0);
                 self.handles.lock().insert(handle, Role::Subscriber(subscriber));
@@ -356,6 +381,17 @@ impl Janus {
                 Ok(Outcome::Subscribed { handle, sdp: offer.into_sdp(), streams })
             }
             Err(refused) => Err(self.give_back(refused.handle, refused.error).await),
+        }
+    }
+
+    async fn attach(&self, opaque: &Opaque) -> Result<Attached<Fresh>, Error> {
+        self.session.attach(Some(&opaque.to_string()), &self.sink).await
+    }
+
+    /// Has handles attached in advance for those who will watch; after what was asked for, and not before it.
+    pub(super) async fn stock(&self) {
+        if let Err(error) = self.spares.stock(&self.session, &self.sink).await {
+            tracing::debug!(%error, "fewer handles are attached in advance");
         }
     }
 
@@ -460,29 +496,4 @@ fn trickle(candidate: IceCandidate) -> Trickle {
         }),
         Some(_) | None => Trickle::Completed,
     }
-}
-
-/// What a client is told of a failed request.
-pub(super) fn refusal(error: &Error) -> Refusal {
-    match error {
-        Error::VideoRoom { code, reason, .. } => media_error(code.0, reason),
-        Error::Janus { code, reason, .. } => media_error(code.0, reason),
-        other @ (Error::Connect { .. }
-        | Error::ConnectTimedOut { .. }
-        | Error::NotConnected { .. }
-        | Error::Lost { .. }
-        | Error::TimedOut { .. }
-        | Error::SessionGone { .. }
-        | Error::Closed { .. }
-        | Error::Unwritable { .. }
-        | Error::Unexpected { .. }) => {
-            let message = format!("{other}; try again");
-            Refusal::new(Code::MunitUnavailable, message).retry_after(AWAY_RETRY)
-        }
-    }
-}
-
-fn media_error(code: u32, reason: &str) -> Refusal {
-    let message = format!("the media server refused: {reason} ({code}); Offer or Watch again");
-    Refusal::new(Code::MediaError, message)
 }

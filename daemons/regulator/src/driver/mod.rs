@@ -9,10 +9,11 @@ mod examine;
 mod house;
 mod janus;
 mod record;
+mod refusal;
 mod run;
+mod spares;
 mod tell;
 
-use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub(crate) use self::run::Running;
 use self::tell::{Tellers, Telling};
 use crate::Ready;
 use crate::metrics::Metrics;
+use crate::moving::Moving;
 use crate::plane::{Effect, Event, Handle, Input, Job, Outcome, Plane, Seen};
 
 /// How many results of what runs beside the driver wait to be taken in; what has more waits itself.
@@ -117,8 +119,8 @@ pub(crate) struct Driver {
     caring: bool,
     /// Stations without a room that knows them at the last look.
     orphans: Vec<StationId>,
-    /// When rooms were last asked to move their stations.
-    moves: BTreeMap<StationId, Timestamp>,
+    /// The rooms that were asked to move their stations.
+    moving: Moving,
     tellers: Tellers,
     news: mpsc::Sender<News>,
     tasks: TaskTracker,
@@ -182,7 +184,7 @@ impl Driver {
             told_load: Load::default(),
             caring: false,
             orphans: Vec::new(),
-            moves: BTreeMap::new(),
+            moving: Moving::default(),
             news,
             tasks: TaskTracker::new(),
             metrics,
@@ -199,6 +201,9 @@ impl Driver {
         let loaded = self.store.load_munit(&self.munit.id).await?;
         let stations = loaded.record.as_ref().map(|record| record.stations.clone()).unwrap_or_default();
         (self.record, self.revision) = (loaded.record, loaded.revision);
+        if let Some(janus) = self.janus.clone() {
+            self.tasks.spawn(async move { janus.stock().await });
+        }
         if took_over {
             self.apply(Input::TakeOver { since, stations });
         } else {
@@ -239,7 +244,12 @@ impl Driver {
                     return self.beside(async move { Some(News::Done(job, outcome)) });
                 };
                 self.metrics.commands.inc();
-                self.beside(async move { Some(News::Done(job, janus.perform(command).await)) });
+                let news = self.news.clone();
+                self.tasks.spawn(async move {
+                    // As in `beside`.
+                    drop(news.send(News::Done(job, janus.perform(command).await)).await);
+                    janus.stock().await;
+                });
             }
             Effect::Tell { whom, signal, re } => self.tellers.tell(Telling::Client { whom, signal, re }),
             Effect::Ack { reply_to, ack } => self.tellers.tell(Telling::Ack { reply_to, ack }),
@@ -432,6 +442,9 @@ impl Driver {
                 tracing::info!(munit = %self.munit.id, pid = janus.pid(), "Janus is back");
                 (self.janus, self.events, self.changes) = (Some(janus), Some(events), Some(changes));
                 self.connected = true;
+                if let Some(janus) = self.janus.clone() {
+                    self.tasks.spawn(async move { janus.stock().await });
+                }
                 self.beat();
                 self.read_record();
             }

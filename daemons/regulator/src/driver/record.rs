@@ -1,5 +1,6 @@
 //! The munit's record: registered, read, beaten for, written back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,8 +26,6 @@ const DISPLACE_PAUSE: Duration = Duration::from_millis(500);
 const REGISTERED: &str = "munit.registered";
 /// The pause before the store is tried again.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
-/// After how long a room is asked again to move a station.
-const MOVE_AGAIN: Duration = Duration::from_secs(10);
 
 impl Driver {
     fn registration(&self) -> Registration {
@@ -235,32 +234,32 @@ impl Driver {
         let Some(record) = self.record.clone() else { return false };
         self.tell_state(&record);
         let now = clock::now();
-        let mut ends = false;
+        let (mut ends, mut moves) = (false, BTreeMap::new());
         for step in lifecycle::steps(&record, self.plane.load(), now) {
             match step {
                 Step::GiveUp(station) => self.apply(Input::GiveUp(station)),
-                Step::Move(station, room) => {
-                    let asked = self.moves.insert(station.clone(), now);
-                    if asked.is_some_and(|asked| now.since(asked) < MOVE_AGAIN) {
-                        self.moves.extend(asked.map(|asked| (station, asked)));
-                        continue;
-                    }
-                    let node = self.node.clone();
-                    self.beside(async move {
-                        let input = RoomInput::Move { station: station.clone(), to: None };
-                        match node.submit(&room, input).await {
-                            Ok(None) => {}
-                            Ok(Some(code)) => tracing::warn!(%station, ?code, "the station stays for now"),
-                            Err(error) => tracing::warn!(%station, %error, "the station stays for now"),
-                        }
-                        None
-                    });
-                }
+                Step::Move(station, room) => drop(moves.insert(station, room)),
                 Step::End => ends = true,
             }
         }
-        self.moves.retain(|station, _| record.stations.contains_key(station));
+        let plane = &self.plane;
+        for (station, room) in self.moving.ask(now, moves, |station| plane.connections(station)) {
+            self.ask_to_move(station, room);
+        }
         ends
+    }
+
+    fn ask_to_move(&self, station: StationId, room: RoomId) {
+        let node = self.node.clone();
+        self.beside(async move {
+            let input = RoomInput::Move { station: station.clone(), to: None };
+            match node.submit(&room, input).await {
+                Ok(None) => {}
+                Ok(Some(code)) => tracing::warn!(%station, ?code, "the station stays for now"),
+                Err(error) => tracing::warn!(%station, %error, "the station stays for now"),
+            }
+            None
+        });
     }
 
     /// The regulator ends. Asked to, a munit with a Janus of its own ends with it: its rooms are told. A Janus

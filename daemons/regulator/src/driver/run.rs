@@ -49,6 +49,7 @@ impl Running {
         let served = loop {
             let now = clock::now();
             let live = driver.record.as_ref().and_then(|record| lifecycle::due(record, now));
+            let live = live.into_iter().chain(driver.moving.due()).min();
             let due = driver.plane.due().into_iter().chain(live).min();
             let due = Instant::now() + due.map_or(LOOK_EVERY, |due| due.since(now)).min(LOOK_EVERY);
             let janus = driver.janus.clone();

@@ -11,9 +11,10 @@ use super::{Plane, Seat, Watching};
 /// How long watchers may take to be handed over; then the station goes all the same.
 pub(super) const HAND_OVER_WAIT: Duration = Duration::from_secs(10);
 
-/// For how long a viewer gets both the old station and the new one: its connection to the new one stands, but
-/// nothing can be shown of it before the key frame comes that it asked its publisher for.
-pub(super) const OVERLAP: Duration = Duration::from_secs(1);
+/// For how long a viewer gets both the old station and the new one, unless it unwatches the old one before: its
+/// connection to the new one stands, but nothing can be shown of it before a key frame comes. Janus asks a publisher
+/// for one a second at most: who is the second to subscribe waits for it that long, and the picture for its way.
+pub(super) const OVERLAP: Duration = Duration::from_secs(4);
 
 impl Plane {
     /// A watcher's connection stands: what it had instead before is let go soon.

@@ -123,6 +123,11 @@ impl Plane {
         Load { stations: self.stations.len(), viewers: self.stations.values().map(watching).sum() }
     }
 
+    /// How many connections a station has: its publisher's, and one for each who watches.
+    pub fn connections(&self, station: &StationId) -> usize {
+        self.stations.get(station).map_or(0, |station| 1 + station.watchers.len())
+    }
+
     /// Whether media signals wait until it has seen what Janus has.
     pub fn is_blind(&self) -> bool {
         self.blind

@@ -1,17 +1,21 @@
 import { Emitter } from './emitter.js';
 import { MobzError } from './error.js';
 import { Link } from './link.js';
+import { Remote, WATCH_PAUSE_MS_MIN } from './remote.js';
 
 /** @typedef {import('../mobz.js').Participant} Participant */
 /** @typedef {'audio' | 'video'} Kind */
 
 /** Milliseconds before a publisher without a place tries again, where the server names no time. */
 const PLACE_PAUSE_MS = 2_000;
-/** Milliseconds before a station that could not be watched is tried again; doubled up to the most. */
-const WATCH_PAUSE_MS_MIN = 500;
+/** Milliseconds of the longest pause before a station that could not be watched is tried again. */
 const WATCH_PAUSE_MS_MAX = 8_000;
 /** Milliseconds the new station of a publisher that moved is waited for before it is asked for. */
 const MOVE_WAIT_MS = 4_000;
+/** Milliseconds what is sent on the station one has moved from goes on at most; its munit ends it sooner. */
+const LEAVE_MS_MAX = 15_000;
+/** Milliseconds the first picture of a new connection is waited for while the old one shows one: there may be none. */
+const PICTURE_MS_MAX = 3_000;
 /** Milliseconds a link that lost its way may find it again before it is made anew. */
 const MEND_MS = 3_000;
 
@@ -42,6 +46,10 @@ export class Group extends Emitter {
   #own;
   /** The one that takes its place once its media flow. @type {Link | undefined} */
   #next;
+  /** The one whose place it has taken: sent on until its munit ends it, for those who still watch there. @type {Link | undefined} */
+  #last;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #lastTimer;
   /** @type {Map<string, Remote>} */
   #remotes = new Map();
   /** @type {Set<string>} */
@@ -96,7 +104,7 @@ export class Group extends Emitter {
    */
   async setTrack(kind, track) {
     this.#tracks[kind] = track;
-    await Promise.all([this.#own, this.#next].map((link) => link?.send(kind, track)));
+    await Promise.all([this.#last, this.#own, this.#next].map((link) => link?.send(kind, track)));
   }
 
   /**
@@ -199,7 +207,7 @@ export class Group extends Emitter {
 
   #links() {
     const watched = this.remotes.flatMap((it) => [it.link, it.next]);
-    return /** @type {Link[]} */ ([this.#own, this.#next, ...watched].filter(Boolean));
+    return /** @type {Link[]} */ ([this.#last, this.#own, this.#next, ...watched].filter(Boolean));
   }
 
   // What is published
@@ -214,7 +222,7 @@ export class Group extends Emitter {
     }
   }
 
-  /** Offers on a fresh connection; the one before goes on until the new one carries media. */
+  /** Offers on a fresh connection; the one before goes on until its munit ends it. */
   #publish() {
     clearTimeout(this.#placeTimer);
     this.#work = this.#work.then(async () => {
@@ -260,10 +268,14 @@ export class Group extends Emitter {
   #ownChanged(link) {
     if (this.#ended) return;
     if (link === this.#next && link.state === 'connected') {
-      this.#own?.close();
+      // Who watches where one was before has nothing else to show yet.
+      const old = this.#own;
+      if (old && old.station !== link.station && old.state !== 'failed') this.#leave(old);
+      else old?.close();
       this.#own = link;
       this.#next = undefined;
     }
+    if (link === this.#last && link.state !== 'connected') this.#dropLast();
     if (link === this.#next && link.state === 'failed') this.#publish();
     if (link !== this.#own) return;
     if (link.state === 'connected') this.#turn('live');
@@ -271,7 +283,21 @@ export class Group extends Emitter {
     else if (link.state === 'failed') this.#publish();
   }
 
+  /** @param {Link} link */
+  #leave(link) {
+    this.#dropLast();
+    this.#last = link;
+    this.#lastTimer = setTimeout(() => this.#dropLast(), LEAVE_MS_MAX);
+  }
+
+  #dropLast() {
+    clearTimeout(this.#lastTimer);
+    this.#last?.close();
+    this.#last = undefined;
+  }
+
   #dropOwn() {
+    this.#dropLast();
     this.#own?.close();
     this.#next?.close();
     this.#own = undefined;
@@ -359,13 +385,20 @@ export class Group extends Emitter {
   }
 
   /**
-   * The new connection's first media: it takes the place of the old one.
+   * The new connection's first media: it takes the place of the old one, once there is a picture of it to show.
    * @param {Remote} remote
    * @param {Link} link
    */
-  #shown(remote, link) {
+  async #shown(remote, link) {
+    const sends = this.#room.publishers.find((it) => it.user === remote.user)?.video;
+    if (remote.next === link && remote.link && sends) await link.pictured(PICTURE_MS_MAX);
     if (remote.next !== link) return;
-    remote.link?.close();
+    const old = remote.link;
+    if (old?.station && old.station !== link.station) {
+      // Its munit would send both for some time yet. Where it has let go already, nobody need know.
+      this.#room.send({ type: 'Unwatch', station: old.station }).catch(() => {});
+    }
+    old?.close();
     remote.link = link;
     remote.next = undefined;
     remote.layer = undefined;
@@ -450,46 +483,5 @@ export class Group extends Emitter {
     if (state === this.state || this.#ended) return;
     this.state = state;
     this.emit('state', state);
-  }
-}
-
-/** One publisher as received; see `Remote` in mobz.d.ts. */
-class Remote {
-  stream = new MediaStream();
-  /** @type {{ substream: number, temporal: number } | undefined} */
-  layer;
-  /** The station asked for. @type {string | undefined} */
-  wanted;
-  /** @type {Link | undefined} */
-  link;
-  /** What takes its place once its media come. @type {Link | undefined} */
-  next;
-  pause = WATCH_PAUSE_MS_MIN;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  timer;
-
-  /** @param {string} user */
-  constructor(user) {
-    this.user = user;
-  }
-
-  /** The station whose media are received. */
-  get station() {
-    return this.link?.station;
-  }
-
-  /** @returns {import('../mobz.js').RemoteState} */
-  get state() {
-    const state = this.link?.state;
-    return state === 'connected' || state === 'interrupted' ? state : 'connecting';
-  }
-
-  /** @param {string} station */
-  has(station) {
-    return this.link?.station === station || this.next?.station === station;
-  }
-
-  async stats() {
-    return this.link?.stats();
   }
 }

@@ -1,6 +1,9 @@
 import { Emitter } from './emitter.js';
 import { CallStats } from './stats.js';
 
+/** Milliseconds between two looks for a first picture; a browser renews its figures no sooner. */
+const LOOK_MS = 50;
+
 /** @typedef {'audio' | 'video'} Kind */
 /** @typedef {'new' | 'connecting' | 'connected' | 'interrupted' | 'failed' | 'closed'} LinkState */
 
@@ -81,6 +84,7 @@ export class Link extends Emitter {
    * @param {string} sdp
    */
   async answered(station, sdp) {
+    this.station = station;
     await this.connection.setRemoteDescription({ type: 'answer', sdp });
     await this.#known(station);
   }
@@ -116,6 +120,18 @@ export class Link extends Emitter {
     const heard = candidate === null ? null : { candidate, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null };
     if (this.connection.remoteDescription) this.#add(heard);
     else this.#heard.push(heard);
+  }
+
+  /**
+   * Resolves once a picture has been decoded, or after so long without one.
+   * @param {number} milliseconds
+   */
+  async pictured(milliseconds) {
+    for (let waited = 0; waited < milliseconds && this.state !== 'closed'; waited += LOOK_MS) {
+      const found = [...(await this.connection.getStats()).values()];
+      if (found.some((it) => it.type === 'inbound-rtp' && it.kind === 'video' && it.framesDecoded > 0)) return;
+      await new Promise((done) => setTimeout(done, LOOK_MS));
+    }
   }
 
   async stats() {
