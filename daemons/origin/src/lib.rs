@@ -1,6 +1,7 @@
 //! The LL-HLS origin daemon: HTTP over core's playlists. May touch core, runtime and HTTP.
 
 mod access;
+mod asked;
 mod body;
 mod live;
 mod media;
@@ -14,7 +15,7 @@ mod tls;
 
 use std::sync::Arc;
 
-use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use mobz_core::hls::request::Resource;
 use mobz_core::hls::stream::TARGET_DURATION_DEFAULT;
 use mobz_core::store::Store;
@@ -27,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::asked::Asked;
 use crate::body::Body;
 use crate::live::Live;
 use crate::media::MediaCache;
@@ -112,23 +114,27 @@ pub(crate) struct Request<'a> {
 
 impl App {
     /// Answers one request.
-    pub(crate) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-        if method == Method::OPTIONS {
+    pub(crate) async fn answer(&self, asked: &Asked) -> Response<Body> {
+        if asked.method == Method::OPTIONS {
             return reply::preflight();
         }
-        if method != Method::GET && method != Method::HEAD {
+        if asked.method != Method::GET && asked.method != Method::HEAD {
             return reply::method_not_allowed();
         }
-        let (kind, response) = match uri.path() {
+        let (kind, response) = self.read(asked).await;
+        self.metrics.answered(kind, response.status());
+        if asked.method == Method::HEAD { reply::without_body(response) } else { response }
+    }
+
+    async fn read(&self, asked: &Asked) -> (&'static str, Response<Body>) {
+        match asked.path() {
             "/healthz" => ("health", reply::text(StatusCode::OK, "ok\n")),
             "/readyz" => ("health", self.readiness().await),
             "/metrics" => {
                 ("metrics", reply::text(StatusCode::OK, self.metrics.render(&self.views, &self.cache)))
             }
-            path => self.play(path, uri.query().unwrap_or(""), headers).await,
-        };
-        self.metrics.answered(kind, response.status());
-        if method == Method::HEAD { reply::without_body(response) } else { response }
+            path => self.play(path, asked.query(), &asked.headers).await,
+        }
     }
 
     async fn play(&self, path: &str, query: &str, headers: &HeaderMap) -> (&'static str, Response<Body>) {
