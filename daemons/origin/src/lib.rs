@@ -3,6 +3,7 @@
 mod access;
 mod asked;
 mod body;
+mod date;
 mod live;
 mod media;
 mod metrics;
@@ -15,6 +16,7 @@ mod tls;
 
 use std::sync::Arc;
 
+use hyper::header::DATE;
 use hyper::{HeaderMap, Method, Response, StatusCode};
 use mobz_core::hls::request::Resource;
 use mobz_core::hls::stream::TARGET_DURATION_DEFAULT;
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::Access;
 use crate::asked::Asked;
 use crate::body::Body;
+use crate::date::Date;
 use crate::live::Live;
 use crate::media::MediaCache;
 use crate::metrics::Metrics;
@@ -82,7 +85,8 @@ pub async fn serve(
         node = %settings.common.node_id(), listen = %listener.local_addr()?, store = %store.describe(), "origin"
     );
     let cache = MediaCache::new(settings.playback.cache_bytes);
-    let app = Arc::new(App { store, now, views, access, cache, metrics: Metrics::default(), shutdown });
+    let (date, metrics) = (Date::default(), Metrics::default());
+    let app = Arc::new(App { store, now, views, access, cache, date, metrics, shutdown });
     let reload = async {
         match &tls {
             Some(tls) => Arc::clone(tls).watch(app.shutdown.clone()).await,
@@ -101,6 +105,7 @@ pub(crate) struct App {
     pub(crate) views: Views<Live>,
     pub(crate) access: Access,
     pub(crate) cache: MediaCache,
+    pub(crate) date: Date,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: CancellationToken,
 }
@@ -115,15 +120,17 @@ pub(crate) struct Request<'a> {
 impl App {
     /// Answers one request.
     pub(crate) async fn answer(&self, asked: &Asked) -> Response<Body> {
-        if asked.method == Method::OPTIONS {
-            return reply::preflight();
-        }
-        if asked.method != Method::GET && asked.method != Method::HEAD {
-            return reply::method_not_allowed();
-        }
-        let (kind, response) = self.read(asked).await;
-        self.metrics.answered(kind, response.status());
-        if asked.method == Method::HEAD { reply::without_body(response) } else { response }
+        let mut response = if asked.method == Method::OPTIONS {
+            reply::preflight()
+        } else if asked.method != Method::GET && asked.method != Method::HEAD {
+            reply::method_not_allowed()
+        } else {
+            let (kind, response) = self.read(asked).await;
+            self.metrics.answered(kind, response.status());
+            if asked.method == Method::HEAD { reply::without_body(response) } else { response }
+        };
+        response.headers_mut().insert(DATE, self.date.of((self.now)()));
+        response
     }
 
     async fn read(&self, asked: &Asked) -> (&'static str, Response<Body>) {
