@@ -1,7 +1,9 @@
 //! The LL-HLS origin daemon: HTTP over core's playlists. May touch core, runtime and HTTP.
 
 mod access;
+mod asked;
 mod body;
+mod date;
 mod live;
 mod media;
 mod metrics;
@@ -14,7 +16,8 @@ mod tls;
 
 use std::sync::Arc;
 
-use hyper::{HeaderMap, Method, Response, StatusCode, Uri};
+use hyper::header::DATE;
+use hyper::{HeaderMap, Method, Response, StatusCode};
 use mobz_core::hls::request::Resource;
 use mobz_core::hls::stream::TARGET_DURATION_DEFAULT;
 use mobz_core::store::Store;
@@ -27,7 +30,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::asked::Asked;
 use crate::body::Body;
+use crate::date::Date;
 use crate::live::Live;
 use crate::media::MediaCache;
 use crate::metrics::Metrics;
@@ -80,7 +85,8 @@ pub async fn serve(
         node = %settings.common.node_id(), listen = %listener.local_addr()?, store = %store.describe(), "origin"
     );
     let cache = MediaCache::new(settings.playback.cache_bytes);
-    let app = Arc::new(App { store, now, views, access, cache, metrics: Metrics::default(), shutdown });
+    let (date, metrics) = (Date::default(), Metrics::default());
+    let app = Arc::new(App { store, now, views, access, cache, date, metrics, shutdown });
     let reload = async {
         match &tls {
             Some(tls) => Arc::clone(tls).watch(app.shutdown.clone()).await,
@@ -99,6 +105,7 @@ pub(crate) struct App {
     pub(crate) views: Views<Live>,
     pub(crate) access: Access,
     pub(crate) cache: MediaCache,
+    pub(crate) date: Date,
     pub(crate) metrics: Metrics,
     pub(crate) shutdown: CancellationToken,
 }
@@ -112,23 +119,29 @@ pub(crate) struct Request<'a> {
 
 impl App {
     /// Answers one request.
-    pub(crate) async fn answer(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
-        if method == Method::OPTIONS {
-            return reply::preflight();
-        }
-        if method != Method::GET && method != Method::HEAD {
-            return reply::method_not_allowed();
-        }
-        let (kind, response) = match uri.path() {
+    pub(crate) async fn answer(&self, asked: &Asked) -> Response<Body> {
+        let mut response = if asked.method == Method::OPTIONS {
+            reply::preflight()
+        } else if asked.method != Method::GET && asked.method != Method::HEAD {
+            reply::method_not_allowed()
+        } else {
+            let (kind, response) = self.read(asked).await;
+            self.metrics.answered(kind, response.status());
+            if asked.method == Method::HEAD { reply::without_body(response) } else { response }
+        };
+        response.headers_mut().insert(DATE, self.date.of((self.now)()));
+        response
+    }
+
+    async fn read(&self, asked: &Asked) -> (&'static str, Response<Body>) {
+        match asked.path() {
             "/healthz" => ("health", reply::text(StatusCode::OK, "ok\n")),
             "/readyz" => ("health", self.readiness().await),
             "/metrics" => {
                 ("metrics", reply::text(StatusCode::OK, self.metrics.render(&self.views, &self.cache)))
             }
-            path => self.play(path, uri.query().unwrap_or(""), headers).await,
-        };
-        self.metrics.answered(kind, response.status());
-        if method == Method::HEAD { reply::without_body(response) } else { response }
+            path => self.play(path, asked.query(), &asked.headers).await,
+        }
     }
 
     async fn play(&self, path: &str, query: &str, headers: &HeaderMap) -> (&'static str, Response<Body>) {

@@ -10,8 +10,8 @@ use crate::body::Body;
 pub(crate) const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 /// How long a browser may remember that it may ask, in seconds.
 const PREFLIGHT_AGE: &str = "86400";
-/// Room for the headers of an answer to a player, which are eleven at most.
-const HEADERS: usize = 16;
+/// Room for the headers of an answer to a player, which are twelve at most.
+const HEADERS: usize = 12;
 
 /// How long caches may keep an answer, by PROTOCOL.md §6.
 #[derive(Clone, Copy, Debug)]

@@ -10,14 +10,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tokio_util::task::TaskTracker;
 
 use crate::App;
+use crate::asked::Asked;
 use crate::tls::Tls;
 
 /// The most open connections; beyond it further ones wait in the listener's backlog.
@@ -35,10 +37,18 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 /// How long to pause when the process cannot take another connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What all connections share.
+struct Server {
+    app: Arc<App>,
+    tls: Option<Arc<Tls>>,
+    builder: Builder<TokioExecutor>,
+}
+
 pub(crate) async fn serve(app: Arc<App>, tls: Option<Arc<Tls>>, listener: TcpListener) -> io::Result<()> {
     let connections = TaskTracker::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let shutdown = app.shutdown.clone();
+    let server = Arc::new(Server { app, tls, builder: builder() });
     loop {
         let place = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -50,11 +60,7 @@ pub(crate) async fn serve(app: Arc<App>, tls: Option<Arc<Tls>>, listener: TcpLis
         };
         match accepted {
             Ok((socket, _)) => {
-                let (app, tls) = (Arc::clone(&app), tls.clone());
-                connections.spawn(async move {
-                    connection(app, tls.as_deref(), socket).await;
-                    drop(place);
-                });
+                connections.spawn(connection(Arc::clone(&server), socket, place));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot take a connection");
@@ -70,60 +76,57 @@ pub(crate) async fn serve(app: Arc<App>, tls: Option<Arc<Tls>>, listener: TcpLis
     Ok(())
 }
 
-async fn connection(app: Arc<App>, tls: Option<&Tls>, socket: TcpStream) {
-    let _held = app.metrics.connect();
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    builder
+}
+
+/// A connection's bytes: in the clear, or under TLS, in a box since most are not.
+type Socket = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
+async fn connection(server: Arc<Server>, socket: TcpStream, _place: OwnedSemaphorePermit) {
+    let _held = server.app.metrics.connect();
     // A part is written whole: waiting to fill a packet only delays it.
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's algorithm");
     }
-    let Some(tls) = tls else { return http(app, socket).await };
-    let shutdown = app.shutdown.clone();
-    let handshake = async {
-        let mut first = [0];
-        socket.peek(&mut first).await?;
-        if first == [TLS_HANDSHAKE] {
-            // In a box: a connection without TLS does not pay for it.
-            let shaken = Box::pin(TlsAcceptor::from(tls.config()).accept(socket)).await?;
-            io::Result::Ok(Begun::Tls(Box::new(shaken)))
-        } else {
-            Ok(Begun::Clear(socket))
-        }
-    };
+    // In a box: what shaking hands takes is given back before the first request.
     let begun = tokio::select! {
-        begun = timeout(HANDSHAKE_MAX, handshake) => begun,
-        () = shutdown.cancelled() => return,
+        begun = Box::pin(timeout(HANDSHAKE_MAX, begin(server.tls.as_deref(), socket))) => begun,
+        () = server.app.shutdown.cancelled() => return,
     };
     match begun {
-        Ok(Ok(Begun::Tls(socket))) => http(app, socket).await,
-        Ok(Ok(Begun::Clear(socket))) => http(app, socket).await,
+        Ok(Ok(socket)) => http(server, socket).await,
         Ok(Err(error)) => tracing::debug!(%error, "a connection did not begin"),
         Err(_) => tracing::debug!("a connection did not begin in time"),
     }
 }
 
-/// How a connection has begun.
-enum Begun {
-    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>),
-    Clear(TcpStream),
+async fn begin(tls: Option<&Tls>, socket: TcpStream) -> io::Result<Socket> {
+    let Some(tls) = tls else { return Ok(Either::Left(socket)) };
+    let mut first = [0];
+    socket.peek(&mut first).await?;
+    if first == [TLS_HANDSHAKE] {
+        let shaken = TlsAcceptor::from(tls.config()).accept(socket).await?;
+        Ok(Either::Right(Box::new(shaken)))
+    } else {
+        Ok(Either::Left(socket))
+    }
 }
 
-async fn http(app: Arc<App>, socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-    let shutdown = app.shutdown.clone();
+async fn http(server: Arc<Server>, socket: Socket) {
+    let app = Arc::clone(&server.app);
     let service = service_fn(move |request: Request<Incoming>| {
-        let app = Arc::clone(&app);
-        async move {
-            let (head, _) = request.into_parts();
-            Ok::<_, Infallible>(app.answer(&head.method, &head.uri, &head.headers).await)
-        }
+        let (app, asked) = (Arc::clone(&app), Asked::of(&request));
+        async move { Ok::<_, Infallible>(app.answer(&asked).await) }
     });
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let serving = builder.serve_connection(TokioIo::new(socket), service);
+    let serving = server.builder.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(serving);
     let ended = tokio::select! {
         ended = serving.as_mut() => ended,
-        () = shutdown.cancelled() => {
+        () = server.app.shutdown.cancelled() => {
             serving.as_mut().graceful_shutdown();
             // The tracker's deadline bounds the wait for all; this one bounds each.
             match tokio::time::timeout(DRAIN_MAX, serving.as_mut()).await {

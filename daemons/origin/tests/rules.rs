@@ -5,7 +5,7 @@
 mod common;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use common::Origin;
 use mobz_core::hls::data::{DataAck, DataKind, InitFields, PartFields, SegmentFields};
@@ -437,6 +437,25 @@ async fn media_beyond_a_limit_is_refused_by_name_and_the_stream_plays_on() {
     assert!(refused.to_string().contains("part-bytes-max"), "{refused}");
     assert_eq!(origin.part(encoder.part(500, false)).await.part, Some(2));
     origin.text("main/media.m3u8?_HLS_msn=0&_HLS_part=2").await;
+    origin.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_tells_once_when_it_was_made() {
+    let (origin, _) = playing(1).await;
+    let http_2 = Client::builder().no_proxy().http2_prior_knowledge().build().unwrap();
+    let paths = ["/healthz", "/nowhere", "/hls/demo/index.m3u8", "/hls/demo/main/0.0.m4s"];
+    for (client, path) in
+        [&origin.client, &http_2].into_iter().flat_map(|client| paths.map(|path| (client, path)))
+    {
+        // A date has no fractions of a second.
+        let before = UNIX_EPOCH + Duration::from_secs(clock::now().as_secs());
+        let response = client.get(format!("http://{}{path}", origin.address)).send().await.unwrap();
+        let dates: Vec<_> = response.headers().get_all("date").iter().collect();
+        assert_eq!(dates.len(), 1, "{path}: {dates:?}");
+        let date = httpdate::parse_http_date(dates[0].to_str().unwrap()).unwrap();
+        assert!(before <= date && date <= SystemTime::now(), "{path}: {date:?}");
+    }
     origin.stop().await;
 }
 

@@ -3,6 +3,7 @@
 use reqwest::Url;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
+use crate::control::is_on_loopback;
 use crate::error::{Failure, Result};
 
 /// Files a process has open beside its clients' sockets.
@@ -13,11 +14,10 @@ pub(super) const WHAT: &str = "cannot run this load test";
 
 /// Refuses a server that is not on this machine, unless that was asked for.
 pub(super) fn check_remote(url: &Url, yes: bool) -> Result<()> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    if here || yes {
+    if yes || is_on_loopback(url) {
         return Ok(());
     }
+    let host = url.host_str().unwrap_or_default();
     Err(Failure::refused(
         format!("did not load {host}"),
         "it is not on this machine, and a load test harms whoever else uses it",
