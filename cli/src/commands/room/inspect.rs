@@ -65,8 +65,8 @@ fn participants(output: &Output, list: &[Value]) -> String {
     output.table(["USER", "NAME", "TYPE", "VIDEO", "AUDIO", "THERE FOR"], rows.collect())
 }
 
-fn stations(output: &Output, list: &[Value]) -> String {
-    let rows = list.iter().map(|station| {
+fn stations(output: &Output, found: &[Value]) -> String {
+    let rows = found.iter().map(|station| {
         let [bitrate, lost, codecs, layers] = media::columns(&station["media"]);
         [
             word(&station["station"]),

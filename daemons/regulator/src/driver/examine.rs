@@ -21,12 +21,11 @@ impl Driver {
         let (janus, store) = (self.janus.clone(), self.store.clone());
         self.beside(async move {
             let (reply_to, re) = (examining.reply_to.clone(), examining.re.clone());
-            let reported = match janus {
-                Some(janus) => janus.examine(examining).await.map_err(|error| refusal(&error)),
-                None => {
-                    let message = "the media server is away; try again";
-                    Err(Refusal::new(Code::MunitUnavailable, message).retry_after(JANUS_PAUSE_MAX))
-                }
+            let reported = if let Some(janus) = janus {
+                janus.examine(examining).await.map_err(|error| refusal(&error))
+            } else {
+                let message = "the media server is away; try again";
+                Err(Refusal::new(Code::MunitUnavailable, message).retry_after(JANUS_PAUSE_MAX))
             };
             let ack = match reported {
                 Ok(report) => {
