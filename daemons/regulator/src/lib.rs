@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-pub use crate::driver::{House, JanusError, Munit, Place, RegulatorError};
+pub use crate::driver::{House, JanusError, MediaServer, Munit, Place, Reach, Reached, RegulatorError};
 pub use crate::media_server::{MediaServerError, MediaServerSettings, serve_media_server};
 pub use crate::media_settings::{MediaSettings, PublicIp};
 pub use crate::settings::{CAPACITY_STATIONS, CAPACITY_VIEWERS, Settings};
@@ -71,6 +71,7 @@ pub async fn serve(
     // Rooms are told by the same rules as everywhere; it holds no connection.
     let node = Node::new(clock::node_id(), Rules::default(), store.clone());
     let (started, told) = tokio::select! {
+        biased;
         started = Driver::start(munit, store, node, metrics) => started?,
         () = shutdown.cancelled() => return Ok(()),
     };

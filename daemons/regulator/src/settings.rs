@@ -16,7 +16,7 @@ use mobz_runtime::clock;
 use mobz_runtime::config::{Common, ConfigError};
 use rustix::process::geteuid;
 
-use crate::driver::{House, Munit, Place};
+use crate::driver::{House, Munit, Place, Reach};
 use crate::media_settings::MediaSettings;
 
 /// The most stations a munit takes unless told otherwise, where it has ports for them.
@@ -81,15 +81,15 @@ impl Settings {
             }
             None => None,
         };
-        let janus = if let Some(url) = &self.janus {
+        let janus: Arc<dyn Reach> = Arc::new(if let Some(url) = &self.janus {
             Place::There { url: url.clone(), admin_url: self.janus_admin.clone(), admin_secret: secret }
         } else {
             let config = Config { rtp_ports: self.media.rtp_ports.clone(), public_ip, ..Config::default() };
-            Place::Own(Arc::new(match self.kept()? {
+            Place::Own(Box::new(match self.kept()? {
                 Some(directory) => House::kept(config, directory),
                 None => House::new(config),
             }))
-        };
+        });
         let made_up = || format!("m-{:08x}", clock::random() >> 96).parse();
         let id = match &self.munit {
             Some(id) => id.clone(),

@@ -64,7 +64,7 @@ impl World {
                 region: "local".to_owned(),
                 address: "local".to_owned(),
                 capacity: Capacity { stations: 10, viewers: 10 },
-                janus: Place::There { url, admin_url: None, admin_secret: None },
+                janus: Arc::new(Place::There { url, admin_url: None, admin_secret: None }),
             },
             store.clone(),
             None,

@@ -1,6 +1,6 @@
 //! The connections of this node: what waits to be sent to each, and which room it is in.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -170,6 +170,11 @@ impl Connection {
         self.wake.notify_one();
     }
 
+    fn is_closing(&self) -> bool {
+        let outbox = self.outbox.lock();
+        outbox.dead || outbox.close.is_some()
+    }
+
     fn sit(&self, seat: Seat) {
         self.outbox.lock().seat = Some(seat);
     }
@@ -202,6 +207,8 @@ struct LocalRoom {
     connections: BTreeMap<ConnectionId, Arc<Connection>>,
     /// The latest record this node saw, and its revision.
     seen: Option<(Revision, Arc<Record>)>,
+    /// The room that it was before others began it anew, as the store had lost it.
+    lost: Option<Arc<Record>>,
     /// Whether nothing says that it is out of date; relays are decided on it then.
     fresh: bool,
     /// When its connections here were last told the number of viewers, and the number.
@@ -217,7 +224,7 @@ pub struct Hub {
     connections: DashMap<ConnectionId, Arc<Connection>>,
     rooms: DashMap<RoomId, LocalRoom>,
     /// Numbers of viewers that are to be told.
-    counted: Mutex<HashMap<RoomId, u64>>,
+    counted: Mutex<BTreeMap<RoomId, u64>>,
 }
 
 impl Hub {
@@ -339,9 +346,35 @@ impl Hub {
     /// Keeps what a commit or a load showed, unless nobody here is in the room.
     pub(crate) fn saw(&self, room: &RoomId, revision: Revision, record: Option<&Arc<Record>>) {
         if let (Some(mut local), Some(record)) = (self.rooms.get_mut(room), record) {
-            local.seen = Some((revision, record.clone()));
+            let before = local.seen.replace((revision, record.clone()));
             local.fresh = true;
+            let is_another = |(_, before): &(Revision, Arc<Record>)| before.created_at != record.created_at;
+            if let Some((_, lost)) = before.filter(is_another)
+                && !local.connections.is_empty()
+            {
+                local.lost = Some(lost);
+            }
         }
+    }
+
+    /// The room has come to its end, and is not to be given back to a store.
+    pub(crate) fn ended(&self, room: &RoomId) {
+        if let Some(mut local) = self.rooms.get_mut(room) {
+            (local.seen, local.lost) = (None, None);
+        }
+    }
+
+    /// Whether this node knows a room in which somebody is connected here.
+    pub(crate) fn is_live(&self, room: &RoomId) -> bool {
+        let stays = |connection: &Arc<Connection>| !connection.is_closing();
+        self.rooms
+            .get(room)
+            .is_some_and(|local| local.seen.is_some() && local.connections.values().any(stays))
+    }
+
+    /// What was seen of the room before others began it anew; once.
+    pub(crate) fn take_lost(&self, room: &RoomId) -> Option<Arc<Record>> {
+        self.rooms.get_mut(room)?.lost.take()
     }
 
     /// The room is at `revision` by now: a record of another one is out of date.

@@ -10,7 +10,7 @@ mod receive;
 mod run;
 mod steady;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -102,7 +102,7 @@ pub struct Node {
     /// Stations that are to go from their munits' records once the store answers.
     unassigning: Mutex<BTreeSet<StationId>>,
     /// Rooms whose audience changed, to be counted; and when each was last.
-    counting: Mutex<HashMap<RoomId, Option<Instant>>>,
+    counting: Mutex<BTreeMap<RoomId, Option<Instant>>>,
     events: mpsc::Sender<Event>,
     events_waiting: Mutex<Option<mpsc::Receiver<Event>>>,
 }
@@ -274,7 +274,12 @@ impl Node {
     ) -> Result<(Revision, Effects, Option<Timestamp>), NodeError> {
         for _ in 0..COMMIT_ATTEMPTS_MAX {
             let now = clock::now();
-            let loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
+            let mut loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
+            if loaded.record.is_none() && matches!(input, Input::Join(_)) && self.hub.is_live(room) {
+                // The store has lost it: it is given back before it is begun anew.
+                self.restore(room, loaded.revision).await;
+                loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
+            }
             let revision = loaded.revision;
             let mut decided = Room::new(&self.settings, room.clone(), loaded);
             let mut effects = decided.apply(now, input.clone());
@@ -290,6 +295,9 @@ impl Node {
             match self.counted(self.store.commit(room, revision, change).await)? {
                 Committed::Done(revision) => {
                     self.hub.saw(room, revision, decided.record());
+                    if decided.record().is_none() {
+                        self.hub.ended(room);
+                    }
                     self.log_effects(now, &effects).await;
                     return Ok((revision, effects, due));
                 }

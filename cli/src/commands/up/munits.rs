@@ -60,7 +60,7 @@ pub(super) fn plan(args: &Up) -> Result<Vec<Munit>> {
             region: "local".to_owned(),
             address: "local".to_owned(),
             capacity: Capacity { stations: args.capacity_stations, viewers: args.capacity_viewers },
-            janus: Place::Own(Arc::new(House::new(config))),
+            janus: Arc::new(Place::Own(Box::new(House::new(config)))),
         }
     };
     Ok((1..=count).map(munit).collect())

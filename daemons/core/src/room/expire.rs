@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::record::{Participant, ParticipantType};
+use super::record::{Mode, Participant, ParticipantType};
 use super::settle::Turn;
 use super::{Close, Effect, Relayed, Room};
 use crate::id::{Address, NodeId, UserId};
@@ -38,6 +38,18 @@ impl Room<'_> {
         turn.kept.extend(unsent.into_iter().map(|text| KeptChange::Append(user.clone(), text)));
     }
 
+    /// A connection lives. Whose participant was given up meanwhile, or goes on elsewhere, has not heard of
+    /// it: it is closed, and its client comes back as one that was cut off.
+    pub(super) fn still_there(&mut self, user: &UserId, address: &Address, turn: &mut Turn) {
+        match self.find(user) {
+            Some(there) if there.address == *address => self.alive(user, address, turn),
+            Some(_) => turn.last.push(Effect::Close { at: address.clone(), close: Close::Replaced }),
+            // A store that came back empty may yet be given the room back, or its audience.
+            None if self.mode().is_none_or(|mode| mode == Mode::P2m) => {}
+            None => turn.last.push(Effect::Close { at: address.clone(), close: Close::Restart }),
+        }
+    }
+
     pub(super) fn alive(&mut self, user: &UserId, address: &Address, turn: &mut Turn) {
         if self.find(user).is_some_and(|there| there.address == *address && there.is_away()) {
             self.change(user, turn, |participant| {
@@ -66,6 +78,10 @@ impl Room<'_> {
                     // Who would follow is not loaded; the next look at the room knows more.
                     turn.look_again = true;
                     return;
+                }
+                if !self.members.contains_key(&participant.user) {
+                    // It may be connected all the same: who said that it is away need not be its node.
+                    turn.last.push(Effect::Close { at: participant.address.clone(), close: Close::Restart });
                 }
                 self.take_out(&participant, Reason::Lost, turn);
             } else if is_due(participant.offer_until) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Grants, Mode};
+use super::record::{Grants, Mode, Record};
 use crate::id::{Address, MunitId, NodeId, StationId, UserId};
 use crate::signal::RoomSignal;
 use crate::store::Asked;
@@ -53,6 +53,8 @@ pub enum Input {
     Undelivered(Relayed),
     /// Time passed, and something may be due.
     Due,
+    /// Who a node still holds of the room that the store has lost, where others have begun it anew.
+    GiveBack(Arc<Record>),
     /// A node went: the connections it held are lost.
     NodeLost(NodeId),
     /// The operator closes the room.
@@ -204,6 +206,7 @@ impl Input {
             Self::NodeLost(node) => Asked::At(node.clone()),
             // Stations are of listed participants only.
             Self::Close
+            | Self::GiveBack(_)
             | Self::Placed { .. }
             | Self::Move { .. }
             | Self::Retire(_)

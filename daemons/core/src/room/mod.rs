@@ -12,6 +12,7 @@ mod media;
 mod publish;
 mod record;
 mod relay;
+mod restore;
 mod settle;
 mod station;
 
@@ -74,10 +75,11 @@ impl<'s> Room<'s> {
                 self.signal(now, &user, &address, signal, re, &mut turn);
             }
             Input::Lost { user, address, unsent } => self.lost(now, &user, &address, unsent, &mut turn),
-            Input::Alive { user, address } => self.alive(&user, &address, &mut turn),
+            Input::Alive { user, address } => self.still_there(&user, &address, &mut turn),
             Input::TimedOut { user, address } => self.timed_out(&user, &address, &mut turn),
             Input::Undelivered(relayed) => self.undelivered(now, relayed, &mut turn),
             Input::Due => self.due(now, &mut turn),
+            Input::GiveBack(lost) => self.give_back(&lost, &mut turn),
             Input::NodeLost(node) => self.node_lost(now, &node, &mut turn),
             Input::Close => self.close(&mut turn),
             Input::Remove { user, reason } => self.remove(&user, reason, &mut turn),

@@ -43,7 +43,7 @@ impl Driver {
 }
 
 impl Janus {
-    async fn examine(&self, examining: Examining) -> Result<Report, Error> {
+    pub(super) async fn report(&self, examining: Examining) -> Result<Report, Error> {
         let _one = self.examining.lock().await;
         let detail = examining.detail;
         let (known, more) = examining.beside(self.stations().await?);

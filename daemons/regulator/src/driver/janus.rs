@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use janus_client::admin::InRoom;
 use janus_client::spawn::SpawnError;
@@ -17,16 +18,17 @@ use janus_client::{
     VideoRoomCode, events,
 };
 use mobz_core::id::{MunitId, StationId};
-use mobz_core::signal::IceCandidate;
+use mobz_core::signal::{IceCandidate, Report};
 use parking_lot::Mutex;
 use thiserror::Error as ThisError;
 use tokio::sync::RwLock;
 
 use super::house::{House, Tenant};
+use super::port::{MediaServer, Reach, Reached};
 use super::refusal::refusal;
 use super::spares::Spares;
 use crate::opaque::Opaque;
-use crate::plane::{Command, Handle, Kind, Outcome, Seen, Stream, offer_session};
+use crate::plane::{Command, Examining, Handle, Kind, Outcome, Seen, Stream, offer_session};
 use crate::sdp;
 
 /// How many events of Janus wait to be taken in; at more, the driver looks for itself how things stand.
@@ -37,7 +39,7 @@ pub(super) const LOOKS_AT_ONCE: usize = 64;
 const REQUEST_MAX: Duration = Duration::from_secs(5);
 
 /// Where Janus is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Place {
     /// It runs already.
     There {
@@ -49,7 +51,7 @@ pub enum Place {
         admin_secret: Option<String>,
     },
     /// It is the munit's own: started here, and ended with the munit.
-    Own(Arc<House>),
+    Own(Box<House>),
 }
 
 /// Why there is no Janus.
@@ -93,43 +95,37 @@ enum Role {
     Subscriber(Attached<Subscriber>),
 }
 
-/// A Janus that was just reached.
-#[derive(Debug)]
-pub(super) struct Reached {
-    pub(super) janus: Arc<Janus>,
-    pub(super) events: Events,
-    pub(super) changes: Changes,
-    /// The instance of the regulator that had it before, if this is its session, taken over.
-    pub(super) predecessor: Option<String>,
-}
-
 /// What is written on the handle for rooms.
 fn keeper(munit: &MunitId, instance: &str) -> String {
     format!("mobz-rooms/{munit}/{instance}")
 }
 
-impl Janus {
-    /// Reaches Janus, or starts it, and takes over what an earlier regulator of `munit` had there.
-    pub(super) async fn reach(place: &Place, munit: &MunitId, instance: &str) -> Result<Reached, JanusError> {
+#[async_trait]
+impl Reach for Place {
+    async fn reach(&self, munit: &MunitId, instance: &str) -> Result<Reached, JanusError> {
         let mut options = Options { request_timeout: REQUEST_MAX, ..Options::default() };
-        let (url, admin_url, tenant) = match place {
-            Place::There { url, admin_url, admin_secret } => {
+        let (url, admin_url, tenant) = match self {
+            Self::There { url, admin_url, admin_secret } => {
                 options.admin_secret.clone_from(admin_secret);
                 (url.clone(), admin_url.clone(), None)
             }
-            Place::Own(house) => {
+            Self::Own(house) => {
                 let tenant = house.tenant().await?;
                 options.admin_secret = Some(tenant.janus.config().admin_secret.clone());
                 (tenant.janus.url(), tenant.janus.admin_url(), Some(tenant))
             }
         };
         let client = Client::connect(&url, options.clone()).await?;
-        let changes = client.changes();
+        let changes = stream::unfold(client.changes(), async |mut changes: Changes| {
+            changes.next().await.map(|change| (change, changes))
+        });
         let admin = match admin_url {
             Some(url) => Some(Admin::connect(&url, options).await?),
             None => None,
         };
         let (sink, events) = events(EVENTS_MAX);
+        let events =
+            stream::unfold(events, async |mut events: Events| events.next().await.map(|told| (told, events)));
         let earlier = match &admin {
             Some(admin) => earlier(admin, munit).await?,
             None => None,
@@ -142,7 +138,7 @@ impl Janus {
         if let Some(earlier) = &predecessor {
             session.adopt::<Fresh>(earlier.keeper, &sink).detach().await?;
         }
-        let janus = Self {
+        let janus = Janus {
             url,
             client,
             admin,
@@ -156,56 +152,75 @@ impl Janus {
             tenant,
         };
         let predecessor = predecessor.map(|earlier| earlier.instance);
-        Ok(Reached { janus: Arc::new(janus), events, changes, predecessor })
+        Ok(Reached {
+            janus: Arc::new(janus),
+            events: events.fuse().boxed(),
+            changes: changes.fuse().boxed(),
+            predecessor,
+        })
     }
 
-    /// Where its API is.
-    pub(super) fn url(&self) -> &str {
+    fn is_own(&self) -> bool {
+        match self {
+            Self::There { .. } => false,
+            Self::Own(_) => true,
+        }
+    }
+
+    async fn end(&self) {
+        match self {
+            Self::There { .. } => {}
+            Self::Own(house) => house.end().await,
+        }
+    }
+}
+
+#[async_trait]
+impl MediaServer for Janus {
+    fn url(&self) -> &str {
         &self.url
     }
 
-    /// Its process, where it was started here.
-    pub(super) fn pid(&self) -> Option<u32> {
+    fn pid(&self) -> Option<u32> {
         self.tenant.as_ref().map(|tenant| tenant.janus.id())
     }
 
-    /// Waits until its process has ended; for ever where somebody else started it.
-    pub(super) async fn ended(&self) {
+    async fn ended(&self) {
         match &self.tenant {
             Some(tenant) => drop(tenant.janus.ended().await),
             None => std::future::pending().await,
         }
     }
 
-    /// Whether it can be reached at all, by a connection of its own.
-    pub(super) async fn is_there(&self, place: &Place) -> bool {
-        match place {
-            Place::There { url, .. } => {
-                let options = Options { connect_timeout: REQUEST_MAX, ..Options::default() };
-                Client::connect(url, options).await.is_ok()
-            }
-            // Its process says more.
-            Place::Own(_) => true,
+    async fn is_there(&self) -> bool {
+        // Of a process of the munit's own, its end says more.
+        if self.tenant.is_some() {
+            return true;
         }
+        let options = Options { connect_timeout: REQUEST_MAX, ..Options::default() };
+        Client::connect(&self.url, options).await.is_ok()
     }
 
-    /// Lets go of it; what it has stays for its `reclaim_session_timeout`.
-    pub(super) async fn close(&self) {
+    async fn close(&self) {
         self.client.close().await;
         if let Some(admin) = &self.admin {
             admin.close().await;
         }
     }
 
-    /// Ends the session with all its handles.
-    pub(super) async fn end_session(&self) {
+    async fn end_session(&self) {
         if let Err(error) = self.session.destroy().await {
             tracing::debug!(%error, "the session ends with Janus");
         }
     }
 
-    /// All it has of this regulator; handles only where there is an Admin API.
-    pub(super) async fn look(&self) -> Result<(Vec<StationId>, Option<Vec<Seen>>), Error> {
+    async fn stock(&self) {
+        if let Err(error) = self.spares.stock(&self.session, &self.sink).await {
+            tracing::debug!(%error, "fewer handles are attached in advance");
+        }
+    }
+
+    async fn look(&self) -> Result<(Vec<StationId>, Option<Vec<Seen>>), Error> {
         let stations = self.stations().await?;
         let Some(admin) = &self.admin else { return Ok((stations, None)) };
         let handles = admin.list_handles(self.session.id()).await?;
@@ -215,6 +230,23 @@ impl Janus {
         Ok((stations, Some(seen.into_iter().flatten().collect())))
     }
 
+    async fn examine(&self, examining: Examining) -> Result<Report, Error> {
+        self.report(examining).await
+    }
+
+    async fn perform(&self, command: Command) -> Outcome {
+        self.try_perform(command).await.unwrap_or_else(|error| {
+            let unsure = error.is_unsure();
+            Outcome::Failed { refusal: refusal(&error), unsure }
+        })
+    }
+
+    fn forget(&self, handle: Handle) {
+        self.handles.lock().remove(&handle);
+    }
+}
+
+impl Janus {
     /// The stations that it has rooms for.
     pub(super) async fn stations(&self) -> Result<Vec<StationId>, Error> {
         let rooms = self.rooms.ask(&List::default()).await?.rooms;
@@ -265,14 +297,6 @@ impl Janus {
             session,
             streams,
         }))
-    }
-
-    /// Has it do a command.
-    pub(super) async fn perform(&self, command: Command) -> Outcome {
-        self.try_perform(command).await.unwrap_or_else(|error| {
-            let unsure = error.is_unsure();
-            Outcome::Failed { refusal: refusal(&error), unsure }
-        })
     }
 
     async fn try_perform(&self, command: Command) -> Result<Outcome, Error> {
@@ -388,13 +412,6 @@ impl Janus {
         self.session.attach(Some(&opaque.to_string()), &self.sink).await
     }
 
-    /// Has handles attached in advance for those who will watch; after what was asked for, and not before it.
-    pub(super) async fn stock(&self) {
-        if let Err(error) = self.spares.stock(&self.session, &self.sink).await {
-            tracing::debug!(%error, "fewer handles are attached in advance");
-        }
-    }
-
     /// Detaches a handle that a refused request leaves.
     async fn give_back(&self, handle: Attached<Fresh>, error: Error) -> Error {
         let _frees = self.freeing.read().await;
@@ -421,11 +438,6 @@ impl Janus {
             Role::Subscriber(subscriber) => Ok(subscriber),
             Role::Publisher(_) => Err(Error::Closed { request: "start" }),
         }
-    }
-
-    /// A handle is no more: nothing of it is kept.
-    pub(super) fn forget(&self, handle: Handle) {
-        self.handles.lock().remove(&handle);
     }
 }
 

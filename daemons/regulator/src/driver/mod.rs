@@ -8,6 +8,7 @@ mod events;
 mod examine;
 mod house;
 mod janus;
+mod port;
 mod record;
 mod refusal;
 mod run;
@@ -19,7 +20,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use janus_client::{Change, Changes, Events, Told};
+use futures_util::stream::BoxStream;
+use janus_client::{Change, Told};
 use mobz_core::id::{MunitId, RoomId, StationId, UserId};
 use mobz_core::munit::{Capacity, Load, Record, State, Wanted};
 use mobz_core::signal::{Code, MunitMessage, Refusal};
@@ -34,8 +36,8 @@ use tokio_util::task::TaskTracker;
 
 use self::events::event_of;
 pub use self::house::House;
-use self::janus::{Janus, Reached};
 pub use self::janus::{JanusError, Place};
+pub use self::port::{MediaServer, Reach, Reached};
 pub(crate) use self::run::Running;
 use self::tell::{Tellers, Telling};
 use crate::Ready;
@@ -68,7 +70,7 @@ pub struct Munit {
     /// What it can take.
     pub capacity: Capacity,
     /// Its Janus.
-    pub janus: Place,
+    pub janus: Arc<dyn Reach>,
 }
 
 /// Why a regulator did not start, or ended.
@@ -92,7 +94,6 @@ pub enum RegulatorError {
 }
 
 /// A regulator at work.
-#[derive(Debug)]
 pub(crate) struct Driver {
     munit: Munit,
     /// This process among those that spoke or will speak for the munit.
@@ -101,9 +102,9 @@ pub(crate) struct Driver {
     store: Arc<dyn Store>,
     plane: Plane,
     /// `None` while it is away.
-    janus: Option<Arc<Janus>>,
-    events: Option<Events>,
-    changes: Option<Changes>,
+    janus: Option<Arc<dyn MediaServer>>,
+    events: Option<BoxStream<'static, Told>>,
+    changes: Option<BoxStream<'static, Change>>,
     /// Whether Janus takes requests now.
     connected: bool,
     record: Option<Arc<Record>>,
@@ -140,7 +141,7 @@ enum News {
     LookAgain,
     Reached(Box<Reached>),
     /// This Janus is dead.
-    Dead(Arc<Janus>),
+    Dead(Arc<dyn MediaServer>),
     Cared {
         orphans: Vec<StationId>,
         present: Vec<(RoomId, Timestamp, Vec<UserId>)>,
@@ -159,7 +160,7 @@ impl Driver {
         metrics: Metrics,
     ) -> Result<(Running, Ready), RegulatorError> {
         let instance = format!("{:016x}", clock::random() >> 64);
-        let reached = Janus::reach(&munit.janus, &munit.id, &instance).await?;
+        let reached = munit.janus.reach(&munit.id, &instance).await?;
         let subscription = store.listen_munit(&munit.id).await?;
         let (news, coming) = mpsc::channel(NEWS_MAX);
         let Reached { janus, events, changes, predecessor } = reached;
@@ -331,10 +332,10 @@ impl Driver {
 
     /// Whether the Janus whose connection broke is still there; if not, nothing of it is waited for.
     fn probe(&self) {
-        let (Some(janus), place) = (self.janus.clone(), self.munit.janus.clone()) else { return };
+        let Some(janus) = self.janus.clone() else { return };
         self.beside(async move {
             for _ in 0..PROBES {
-                if janus.is_there(&place).await {
+                if janus.is_there().await {
                     return None;
                 }
                 sleep(PROBE_PAUSE).await;
@@ -344,7 +345,7 @@ impl Driver {
     }
 
     /// Janus is gone with all it had: its stations are lost, and it is reached anew.
-    fn dead(&mut self, janus: &Arc<Janus>) {
+    fn dead(&mut self, janus: &Arc<dyn MediaServer>) {
         if !self.janus.as_ref().is_some_and(|now| Arc::ptr_eq(now, janus)) {
             return;
         }
@@ -356,13 +357,12 @@ impl Driver {
         let (janus, munit, instance) = (janus.clone(), self.munit.clone(), self.instance.clone());
         self.beside(async move {
             janus.close().await;
-            if let Place::Own(house) = &munit.janus {
-                // It may run still, without the session.
-                house.end().await;
-            }
+            drop(janus);
+            // It may run still, without the session.
+            munit.janus.end().await;
             let mut pause = JANUS_PAUSE_MIN;
             loop {
-                match Janus::reach(&munit.janus, &munit.id, &instance).await {
+                match munit.janus.reach(&munit.id, &instance).await {
                     Ok(reached) => return Some(News::Reached(Box::new(reached))),
                     Err(error) => tracing::warn!(%error, "Janus cannot be reached"),
                 }

@@ -14,7 +14,7 @@ use mobz_core::time::Timestamp;
 use mobz_runtime::clock;
 use tokio::time::sleep;
 
-use super::{Driver, News, Place, RegulatorError};
+use super::{Driver, News, RegulatorError};
 use crate::lifecycle::{self, Step};
 use crate::plane::Input;
 
@@ -41,7 +41,7 @@ impl Driver {
 
     /// Speaks for the munit from now on. Who spoke for it before is silent: it is the one whose session
     /// was taken over, or it is waited for until it beats no more.
-    pub(super) async fn register(&self, predecessor: Option<&str>) -> Result<(), RegulatorError> {
+    pub(super) async fn register(&mut self, predecessor: Option<&str>) -> Result<(), RegulatorError> {
         let deadline = clock::now().after(DISPLACE_WAIT);
         loop {
             let LoadedMunit { record, beat, .. } = self.store.load_munit(&self.munit.id).await?;
@@ -61,7 +61,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn change(&self, input: munit::Input) -> Result<(), RegulatorError> {
+    async fn change(&mut self, input: munit::Input) -> Result<(), RegulatorError> {
         self.node.change_munit(&self.munit.id, input).await?.map_err(RegulatorError::Refused)
     }
 
@@ -267,12 +267,8 @@ impl Driver {
     pub(super) async fn end(&mut self, served: &Result<(), RegulatorError>) {
         let is_stopped =
             self.record.as_ref().is_some_and(|record| matches!(record.wanted, Wanted::Stopped { .. }));
-        let house = match &self.munit.janus {
-            Place::Own(house) => Some(house.clone()),
-            Place::There { .. } => None,
-        };
         let speaks = served.is_ok();
-        if speaks && (house.is_some() || is_stopped) {
+        if speaks && (self.munit.janus.is_own() || is_stopped) {
             for station in self.plane.stations().into_keys() {
                 self.apply(Input::GiveUp(station));
             }
@@ -290,15 +286,15 @@ impl Driver {
         }
         // Of one that another speaks for, nobody takes the Janus over: that one has its own.
         let is_displaced = matches!(served, Err(RegulatorError::Displaced(_)));
-        if let Some(house) = house.filter(|_| speaks || is_displaced) {
-            house.end().await;
+        if speaks || is_displaced {
+            self.munit.janus.end().await;
         }
     }
 }
 
 impl Driver {
     /// Says that the munit has ended, so that nobody has to miss it first.
-    async fn say_stopped(&self) -> Result<(), RegulatorError> {
+    async fn say_stopped(&mut self) -> Result<(), RegulatorError> {
         self.change(munit::Input::Stop { grace: Duration::ZERO }).await?;
         Ok(self.node.give_up_munit(&self.munit.id).await?)
     }

@@ -3,7 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use janus_client::{Change, Changes, Events, Told};
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use janus_client::{Change, Told};
 use mobz_core::munit::BEAT_INTERVAL;
 use mobz_core::store::Subscription;
 use mobz_runtime::clock;
@@ -11,8 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::janus::Janus;
-use super::{Driver, News, RegulatorError};
+use super::{Driver, MediaServer, News, RegulatorError};
 use crate::lifecycle;
 use crate::plane::Input;
 
@@ -53,19 +54,11 @@ impl Running {
             let due = driver.plane.due().into_iter().chain(live).min();
             let due = Instant::now() + due.map_or(LOOK_EVERY, |due| due.since(now)).min(LOOK_EVERY);
             let janus = driver.janus.clone();
+            // The rare before the frequent: however much is asked, the munit beats. What was asked for is
+            // done before more is asked.
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break Ok(()),
-                event = self.subscription.next() => match event {
-                    Some(event) => driver.signal(event),
-                    None => break Ok(()),
-                },
-                Some(news) = self.coming.recv() => match driver.news(news) {
-                    Ok(false) => {}
-                    Ok(true) => break Ok(()),
-                    Err(error) => break Err(error),
-                },
-                Some(told) = next_told(&mut driver.events) => driver.told(told),
-                Some(change) = next_change(&mut driver.changes) => driver.changed(&change),
                 () = ended(janus.as_deref()) => janus.iter().for_each(|janus| driver.dead(janus)),
                 _ = beat.tick() => {
                     driver.beat();
@@ -81,6 +74,17 @@ impl Running {
                         break Ok(());
                     }
                 }
+                Some(change) = next_change(&mut driver.changes) => driver.changed(&change),
+                Some(news) = self.coming.recv() => match driver.news(news) {
+                    Ok(false) => {}
+                    Ok(true) => break Ok(()),
+                    Err(error) => break Err(error),
+                },
+                Some(told) = next_told(&mut driver.events) => driver.told(told),
+                event = self.subscription.next() => match event {
+                    Some(event) => driver.signal(event),
+                    None => break Ok(()),
+                },
             }
         };
         driver.metrics.ready.store(false, Ordering::Relaxed);
@@ -91,21 +95,21 @@ impl Running {
     }
 }
 
-async fn ended(janus: Option<&Janus>) {
+async fn ended(janus: Option<&dyn MediaServer>) {
     match janus {
         Some(janus) => janus.ended().await,
         None => std::future::pending().await,
     }
 }
 
-async fn next_told(events: &mut Option<Events>) -> Option<Told> {
+async fn next_told(events: &mut Option<BoxStream<'static, Told>>) -> Option<Told> {
     match events {
         Some(events) => events.next().await,
         None => std::future::pending().await,
     }
 }
 
-async fn next_change(changes: &mut Option<Changes>) -> Option<Change> {
+async fn next_change(changes: &mut Option<BoxStream<'static, Change>>) -> Option<Change> {
     match changes {
         Some(changes) => changes.next().await,
         None => std::future::pending().await,

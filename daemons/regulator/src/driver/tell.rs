@@ -1,11 +1,12 @@
 //! Telling clients, and answering who asked: in order for each, many at once, beside the driver.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use mobz_core::id::MunitId;
 use mobz_core::signal::{Asker, MunitAck, MunitMessage, MunitSignal, ServerSignal};
 use mobz_core::store::Store;
+use mobz_runtime::clock;
 use mobz_runtime::node::Node;
 use tokio::sync::mpsc;
 
@@ -30,7 +31,8 @@ pub(super) enum Telling {
 #[derive(Debug)]
 pub(super) struct Tellers {
     queues: Vec<mpsc::Sender<Telling>>,
-    hasher: RandomState,
+    /// Keeps it secret who shares a queue.
+    salt: u128,
 }
 
 impl Tellers {
@@ -40,19 +42,25 @@ impl Tellers {
             tokio::spawn(tell_all(node.clone(), store.clone(), waiting));
             queue
         };
-        Self { queues: std::iter::repeat_with(start).take(TELLERS).collect(), hasher: RandomState::new() }
+        Self { queues: std::iter::repeat_with(start).take(TELLERS).collect(), salt: clock::random() }
     }
 
     pub(super) fn tell(&self, telling: Telling) {
         let key = match &telling {
-            Telling::Client { whom, .. } => self.hasher.hash_one((&whom.room, &whom.user)),
-            Telling::Ack { reply_to, .. } => self.hasher.hash_one(reply_to),
-            Telling::Munit { munit, .. } => self.hasher.hash_one(munit),
+            Telling::Client { whom, .. } => self.hash(&(&whom.room, &whom.user)),
+            Telling::Ack { reply_to, .. } => self.hash(reply_to),
+            Telling::Munit { munit, .. } => self.hash(munit),
         };
         let queue = &self.queues[usize::try_from(key % TELLERS as u64).unwrap_or_default()];
         if queue.try_send(telling).is_err() {
             tracing::warn!("too many wait to be told; one is dropped");
         }
+    }
+
+    fn hash(&self, key: &impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.salt, key).hash(&mut hasher);
+        hasher.finish()
     }
 }
 

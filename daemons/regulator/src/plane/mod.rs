@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mobz_core::id::{MunitId, StationId, UserId};
 use mobz_core::munit::{Assigned, Load};
-use mobz_core::signal::{Code, Refusal};
+use mobz_core::signal::{Code, MunitSignal, Refusal};
 use mobz_core::time::Timestamp;
 
 pub use self::port::{Command, Effect, Event, Handle, Input, Job, Kind, Outcome, Seen, Stream, Whom};
@@ -48,6 +48,8 @@ pub struct Plane {
     parked: Vec<Parked>,
     /// Whether it still has to find out what Janus has of an earlier regulator's.
     blind: bool,
+    /// Whether something was seen that a command on its way may explain: once that is answered, one looks again.
+    looks_again: bool,
     now: Timestamp,
     out: Vec<Effect>,
 }
@@ -90,6 +92,7 @@ impl Plane {
             ending: BTreeMap::new(),
             parked: Vec::new(),
             blind: false,
+            looks_again: false,
             now: Timestamp::default(),
             out: Vec::new(),
         }
@@ -173,7 +176,14 @@ impl Plane {
         for Parked { ask, signal, .. } in decided {
             match signal::station_of(&signal) {
                 Some(station) if self.stations.contains_key(station) => self.enqueue(ask, signal),
-                Some(_) | None => self.refuse(&ask, no_such_station()),
+                Some(_) | None => {
+                    // The record knows best which stations there are: a room that names another is told.
+                    if let (MunitSignal::Publish { station, .. }, Some(from)) = (&signal, &ask.from) {
+                        let (station, room) = (station.clone(), from.room.clone());
+                        self.out.push(Effect::Lost { station, room });
+                    }
+                    self.refuse(&ask, no_such_station());
+                }
             }
         }
         if !self.parked.is_empty() {
@@ -296,7 +306,8 @@ impl Plane {
     }
 
     fn done(&mut self, job: Job, outcome: Outcome) {
-        if matches!(outcome, Outcome::Failed { unsure: true, .. }) {
+        let is_unsure = matches!(outcome, Outcome::Failed { unsure: true, .. });
+        if is_unsure || std::mem::take(&mut self.looks_again) {
             self.out.push(Effect::Look);
         }
         match self.jobs.remove(&job) {

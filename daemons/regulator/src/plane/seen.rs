@@ -50,17 +50,20 @@ impl Plane {
         }
     }
 
-    /// A publisher's handle whose media flow: of one that was taken up before, that may not have been heard.
+    /// A handle whose media flow: of one that was taken up before, that may not have been heard.
     fn up_unheard(&mut self, handle: Handle) {
-        let seat = self.handles.get(&handle).map(|held| held.seat.clone());
-        let Some(seat) = seat.filter(|seat| seat.watcher.is_none()) else { return };
+        let Some(seat) = self.handles.get(&handle).map(|held| held.seat.clone()) else { return };
+        if seat.watcher.is_some() {
+            return self.watcher_up(&seat);
+        }
         let link = self.stations.get(&seat.station).and_then(|station| station.publisher.link.as_ref());
         if link.is_some_and(|link| link.handle == handle && !link.up && !link.hung) {
             self.publisher_up(&seat);
         }
     }
 
-    /// What was asked meanwhile is done, and once more is looked for what happened meanwhile; what is for a station that only the record may know waits for that.
+    /// What was asked meanwhile is done, and once more is looked for what happened meanwhile; what is for a
+    /// station that only the record may know waits for that.
     fn sighted(&mut self) {
         for Parked { at, ask, signal } in std::mem::take(&mut self.parked) {
             if station_of(&signal).is_some_and(|station| self.stations.contains_key(station)) {
@@ -90,9 +93,10 @@ impl Plane {
             Role::Watcher => Some(opaque.user.clone()),
         };
         let seat = Seat { station: opaque.station, watcher };
-        // Its command is not answered yet: the answer decides.
+        // Its command is not answered yet: the answer decides, or another look does.
         let is_awaited = |doing: &Doing| matches!(doing, Doing::Of(of, _) if *of == seat);
         if self.jobs.values().any(is_awaited) {
+            self.looks_again = true;
             return;
         }
         let now = self.now;

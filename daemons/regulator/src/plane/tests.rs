@@ -13,6 +13,7 @@ use mobz_core::time::Timestamp;
 mod moving;
 mod reporting;
 mod takeover;
+mod unheard;
 
 use super::layer::LAYER_WAIT;
 use super::watch::WATCH_WAIT;

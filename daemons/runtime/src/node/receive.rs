@@ -37,6 +37,9 @@ impl Node {
         if revision != Revision::default() {
             self.hub.stale_unless(&room, revision);
         }
+        if deliveries.is_empty() {
+            return Box::pin(self.lose_missing(&room)).await;
+        }
         let mut answers: BTreeMap<NodeId, Vec<Delivery>> = BTreeMap::new();
         let mut undelivered = VecDeque::new();
         for delivery in deliveries {
@@ -100,6 +103,7 @@ fn awaited(input: &Input) -> Option<(mobz_core::id::Address, String)> {
         | Input::Alive { .. }
         | Input::TimedOut { .. }
         | Input::Due
+        | Input::GiveBack(_)
         | Input::NodeLost(_)
         | Input::Close
         | Input::Remove { .. }

@@ -310,6 +310,11 @@ impl Node {
             let Ok(restored) = self.counted(self.store.load(&room, nobody()).await) else { return };
             loaded = restored;
         }
+        if let Some(stored) = &loaded.record {
+            self.hub.saw(&room, loaded.revision, Some(stored));
+            self.give_back(&room).await;
+            self.lose_missing(&room).await;
+        }
         for connection in self.hub.joined(&room) {
             if let Some(Seat { user, .. }) = connection.seat() {
                 let address = self.address(connection.id());
@@ -320,6 +325,17 @@ impl Node {
         }
         if loaded.record.as_ref().map(|record| record.version) != known {
             self.retell(&room, &loaded);
+        }
+    }
+
+    /// Where others have begun a room anew that the store has lost: who is connected here is in it again.
+    pub(super) async fn give_back(&self, room: &RoomId) {
+        let Some(mut lost) = self.hub.take_lost(room) else { return };
+        let here: BTreeSet<_> = self.hub.joined(room).iter().map(|there| self.address(there.id())).collect();
+        Arc::make_mut(&mut lost).participants.retain(|_, there| here.contains(&there.address));
+        tracing::info!(%room, participants = lost.participants.len(), "gives a room begun anew its people back");
+        if let Err(error) = self.submit(room, Input::GiveBack(lost)).await {
+            tracing::warn!(%room, %error, "cannot give the room its people back");
         }
     }
 
@@ -351,7 +367,7 @@ impl Node {
     }
 
     /// Writes back what this node holds of a room that the store has lost, where it is still at `revision`.
-    async fn restore(&self, room: &RoomId, revision: Revision) {
+    pub(super) async fn restore(&self, room: &RoomId, revision: Revision) {
         let joined = self.hub.joined(room);
         let Some(record) = self.hub.last_seen(room).filter(|_| !joined.is_empty()) else { return };
         let member = |connection: Arc<Connection>| connection.seat()?.member;
@@ -368,8 +384,11 @@ impl Node {
             Ok(done) => {
                 tracing::info!(%room, ?done, "gave the store its room back");
                 if let Committed::Done(revision) = done {
-                    // They may have seen the older state; this tells them that it is out of date.
-                    for node in nodes_of(&record).filter(|node| **node != self.id) {
+                    let others: BTreeSet<&NodeId> =
+                        nodes_of(&record).filter(|node| **node != self.id).collect();
+                    for node in others {
+                        self.note_node(node, room).await;
+                        // It may have seen the older state, and may not have all the connections it says.
                         self.send(node, room, revision, Vec::new()).await;
                     }
                 }
@@ -378,6 +397,31 @@ impl Node {
         }
         if is_p2m {
             self.restore_members(room, members).await;
+        }
+    }
+
+    /// The store may not know that there is such a node: unless it says so itself, it is lost in a while.
+    async fn note_node(&self, node: &NodeId, room: &RoomId) {
+        let noted = async {
+            self.store.beat(node, clock::now().after(LEASE)).await?;
+            self.store.attach(node, room).await
+        };
+        // Failing leaves its participants where they are until somebody tells them something.
+        let _ = self.counted(noted.await);
+    }
+
+    /// What a room says is connected here and is not has ended before the store was given an older state back.
+    pub(super) async fn lose_missing(&self, room: &RoomId) {
+        let Ok(loaded) = self.counted(self.store.load(room, Asked::Users(Vec::new())).await) else { return };
+        let Some(record) = loaded.record else { return };
+        let here =
+            record.participants.values().filter(|there| !there.is_away() && there.address.node == self.id);
+        for there in here.filter(|there| self.hub.get(there.address.connection).is_none()) {
+            let (user, address) = (there.user.clone(), there.address.clone());
+            let lost = self.submit(room, Input::Lost { user, address, unsent: Vec::new() }).await;
+            if let Err(error) = lost {
+                tracing::warn!(%room, %error, "cannot say that a connection has ended");
+            }
         }
     }
 

@@ -54,6 +54,7 @@ impl Nodes for MemoryStore {
                 lost.push(life.key().clone());
             }
         }
+        lost.sort_unstable();
         Ok(lost)
     }
 

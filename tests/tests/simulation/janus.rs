@@ -1,0 +1,555 @@
+//! What behaves like a Janus with the VideoRoom plugin, as far as the regulator and the clients can tell.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use janus_client::{Change, Error, Event, HandleId, SessionId, Told};
+use mobz_core::id::{MunitId, StationId};
+use mobz_core::signal::{Code, Refusal, Report};
+use mobz_regulator::opaque::{Opaque, Role};
+use mobz_regulator::plane::{Command, Examining, Handle, Kind, Outcome, Seen, Stream, offer_session};
+use mobz_regulator::{JanusError, MediaServer, Reach, Reached};
+use tokio::sync::{mpsc, watch};
+
+use crate::chance::{between, happens, millis, pause};
+use crate::life::Life;
+use crate::log::{note, wrong};
+use crate::mistake::Mistake;
+
+/// After how long without a regulator its session ends (`reclaim_session_timeout`).
+const RECLAIM: Duration = Duration::from_secs(45);
+/// After how long without a regulator one that is kept for the next ends.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Whose a Janus is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Home {
+    /// Somebody else's: it runs whether a regulator does or not.
+    There,
+    /// The munit's own, and lives and dies with its regulator.
+    Own,
+    /// The munit's own, and is kept for a while when its regulator is killed.
+    Kept,
+}
+
+/// A peer connection as its client knows it: it is written into what Janus answers or offers.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Peer {
+    pub(crate) munit: MunitId,
+    epoch: u64,
+    handle: u64,
+}
+
+impl Peer {
+    /// Reads it from an answer or an offer.
+    pub(crate) fn read(sdp: &str) -> Self {
+        let mut words = sdp.split(' ');
+        let mut word = || words.next().unwrap_or_default();
+        Self {
+            munit: word().parse().unwrap(),
+            epoch: word().parse().unwrap(),
+            handle: word().parse().unwrap(),
+        }
+    }
+}
+
+/// One Janus, whichever process of it runs.
+#[derive(Debug)]
+pub(crate) struct Janus {
+    pub(crate) munit: MunitId,
+    pub(crate) home: Home,
+    mistake: Option<Mistake>,
+    inner: Mutex<Inner>,
+    /// Which process of it runs; `None` is none.
+    running: watch::Sender<Option<u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    epochs: u64,
+    handles_made: u64,
+    rooms: BTreeSet<StationId>,
+    handles: BTreeMap<u64, Attached>,
+    keeper: Option<String>,
+    line: Option<Line>,
+    lines: u64,
+    /// In a thousand: commands that take too long, whether they are done or not.
+    hangs: u64,
+}
+
+#[derive(Debug)]
+struct Line {
+    number: u64,
+    up: bool,
+    events: mpsc::UnboundedSender<Told>,
+    changes: mpsc::UnboundedSender<Change>,
+}
+
+#[derive(Clone, Debug)]
+struct Attached {
+    opaque: Opaque,
+    connected: bool,
+    up: bool,
+    session: Option<String>,
+    /// The publisher's handle that a subscriber is subscribed to.
+    to: Option<u64>,
+}
+
+impl Janus {
+    pub(crate) fn new(munit: MunitId, home: Home, mistake: Option<Mistake>) -> Arc<Self> {
+        let (inner, running) = (Mutex::default(), watch::Sender::new(None));
+        let janus = Self { munit, home, mistake, inner, running };
+        if home == Home::There {
+            janus.start();
+        }
+        Arc::new(janus)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    fn epoch(&self) -> Option<u64> {
+        *self.running.borrow()
+    }
+
+    /// Begins with nothing.
+    pub(crate) fn start(&self) {
+        let mut inner = self.inner();
+        inner.epochs += 1;
+        let (epoch, hangs) = (inner.epochs, inner.hangs);
+        let (lines, handles_made) = (inner.lines, inner.handles_made);
+        *inner = Inner { epochs: epoch, lines, handles_made, hangs, ..Inner::default() };
+        drop(inner);
+        self.running.send_replace(Some(epoch));
+        note!("janus of {} starts", self.munit);
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(self: &Arc<Self>) {
+        if self.running.send_replace(None).is_none() {
+            return;
+        }
+        note!("janus of {} is killed", self.munit);
+        let mut inner = self.inner();
+        inner.rooms.clear();
+        inner.handles.clear();
+        inner.keeper = None;
+        let Some(line) = inner.line.take() else { return };
+        drop(inner);
+        if line.up {
+            drop(line.changes.send(Change::Lost { reason: "killed".to_owned() }));
+        }
+        // Its client connects again as soon as it can, and finds that the session is gone.
+        let mut running = self.running.subscribe();
+        tokio::spawn(async move {
+            drop(running.wait_for(Option::is_some).await);
+            pause(50, 1000).await;
+            drop(line.changes.send(Change::SessionGone(SessionId(1))));
+        });
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.epoch().is_some()
+    }
+
+    pub(crate) fn hangs(&self, of_thousand: u64) {
+        self.inner().hangs = of_thousand;
+    }
+
+    /// The connection to its regulator breaks; what happens until it stands again goes unheard.
+    pub(crate) fn break_line(self: &Arc<Self>, lasts: Duration) {
+        let mut inner = self.inner();
+        let Some(line) = &mut inner.line else { return };
+        if !std::mem::take(&mut line.up) {
+            return;
+        }
+        note!("the line of janus {} breaks", self.munit);
+        drop(line.changes.send(Change::Lost { reason: "broken".to_owned() }));
+        let (number, janus) = (line.number, self.clone());
+        drop(inner);
+        tokio::spawn(async move {
+            tokio::time::sleep(lasts).await;
+            let mut inner = janus.inner();
+            let line = inner.line.as_mut().filter(|line| line.number == number);
+            let Some(line) = line.filter(|_| janus.is_there()) else { return };
+            line.up = true;
+            for change in [Change::Claimed(SessionId(1)), Change::Connected] {
+                drop(line.changes.send(change));
+            }
+        });
+    }
+
+    /// The regulator is gone without a word; its session waits for the next.
+    pub(crate) fn abandoned(self: &Arc<Self>) {
+        let mut inner = self.inner();
+        let Some(line) = inner.line.take() else { return };
+        drop(inner);
+        let (janus, epoch) = (self.clone(), self.epoch());
+        tokio::spawn(async move {
+            tokio::time::sleep(RECLAIM).await;
+            {
+                let mut inner = janus.inner();
+                if inner.lines == line.number && janus.epoch() == epoch {
+                    note!("janus of {} ends the session", janus.munit);
+                    inner.handles.clear();
+                    inner.keeper = None;
+                }
+            }
+            tokio::time::sleep(GRACE.saturating_sub(RECLAIM)).await;
+            if janus.home == Home::Kept && janus.inner().lines == line.number && janus.epoch() == epoch {
+                janus.kill();
+            }
+        });
+    }
+
+    /// The rooms it has.
+    pub(crate) fn rooms(&self) -> BTreeSet<StationId> {
+        self.inner().rooms.clone()
+    }
+
+    /// What its handles were attached for, and whether media may flow over each.
+    pub(crate) fn handles(&self) -> Vec<(Peer, Opaque, bool)> {
+        let epoch = self.epoch().unwrap_or_default();
+        let inner = self.inner();
+        let handles = inner.handles.iter();
+        let peer = |handle: u64| Peer { munit: self.munit.clone(), epoch, handle };
+        handles.map(|(handle, attached)| (peer(*handle), attached.opaque.clone(), attached.up)).collect()
+    }
+
+    /// Whether media may flow over the connection.
+    pub(crate) fn is_up(&self, peer: &Peer) -> bool {
+        self.epoch() == Some(peer.epoch)
+            && self.inner().handles.get(&peer.handle).is_some_and(|there| there.up)
+    }
+
+    /// The client has taken Janus' answer, or Janus the client's: after a while media may flow.
+    pub(crate) fn connects(self: &Arc<Self>, peer: &Peer) {
+        if self.mistake == Some(Mistake::BlocksMedia) {
+            return;
+        }
+        let (janus, peer) = (self.clone(), peer.clone());
+        tokio::spawn(async move {
+            pause(20, 300).await;
+            let mut inner = janus.inner();
+            let Some(attached) = inner.handles.get_mut(&peer.handle).filter(|there| there.connected) else {
+                return;
+            };
+            if janus.epoch() == Some(peer.epoch) && !std::mem::replace(&mut attached.up, true) {
+                inner.event(peer.handle, Event::WebRtcUp);
+            }
+        });
+    }
+
+    /// The client has closed its connection, or is gone with it.
+    pub(crate) fn closes(self: &Arc<Self>, peer: &Peer) {
+        let (janus, peer) = (self.clone(), peer.clone());
+        tokio::spawn(async move {
+            pause(10, 5000).await;
+            if janus.epoch() == Some(peer.epoch) {
+                janus.inner().hang_up(peer.handle);
+            }
+        });
+    }
+
+    fn apply(self: &Arc<Self>, command: Command) -> Outcome {
+        let epoch = self.epoch().unwrap_or_default();
+        let mut inner = self.inner();
+        let refused = |reason: &str| Outcome::Failed {
+            refusal: Refusal::new(Code::MediaError, reason.to_owned()),
+            unsure: false,
+        };
+        match command {
+            Command::Make(station) => {
+                if station.munit().as_ref() != Some(&self.munit) {
+                    wrong(format!("{} makes station {station}", self.munit));
+                }
+                inner.rooms.insert(station);
+                Outcome::Done
+            }
+            Command::Destroy(station) => {
+                if self.mistake != Some(Mistake::KeepsRooms) {
+                    inner.rooms.remove(&station);
+                }
+                for handle in inner.in_room(&station) {
+                    inner.hang_up(handle);
+                }
+                Outcome::Done
+            }
+            Command::Publish { station, opaque, sdp } => {
+                let others = inner.in_room(&station);
+                let publishes = |handle: &u64| inner.handles[handle].opaque.role == Role::Publisher;
+                if !inner.rooms.contains(&station) {
+                    return refused("no such room (426)");
+                }
+                if others.iter().any(publishes) {
+                    return refused("maximum number of publishers (432)");
+                }
+                let session = offer_session(&sdp);
+                let handle = inner.attach(Attached { opaque, connected: true, up: false, session, to: None });
+                let sdp = format!("{} {epoch} {handle} answer", self.munit);
+                Outcome::Published { handle: Handle(handle), sdp, streams: streams() }
+            }
+            Command::Renegotiate { handle: Handle(handle), .. } => {
+                if !inner.handles.get(&handle).is_some_and(|there| there.connected) {
+                    return refused("no such handle (459)");
+                }
+                let sdp = format!("{} {epoch} {handle} answer", self.munit);
+                Outcome::Published { handle: Handle(handle), sdp, streams: streams() }
+            }
+            Command::Subscribe { station, opaque, .. } => {
+                let publishes = |handle: &u64| {
+                    let there = &inner.handles[handle];
+                    there.opaque.role == Role::Publisher && there.up
+                };
+                let Some(to) = inner.in_room(&station).into_iter().find(publishes) else {
+                    return refused("no such feed (428)");
+                };
+                let to = Some(to);
+                let handle =
+                    inner.attach(Attached { opaque, connected: false, up: false, session: None, to });
+                let sdp = format!("{} {epoch} {handle} offer", self.munit);
+                Outcome::Subscribed { handle: Handle(handle), sdp, streams: streams() }
+            }
+            Command::Start { handle: Handle(handle), .. } => {
+                let Some(attached) = inner.handles.get_mut(&handle) else {
+                    return refused("no such handle (459)");
+                };
+                attached.connected = true;
+                drop(inner);
+                self.connects(&Peer { munit: self.munit.clone(), epoch, handle });
+                Outcome::Done
+            }
+            Command::Trickle { .. } | Command::Layer { .. } | Command::Mute { .. } => Outcome::Done,
+            Command::Detach(Handle(handle)) => {
+                inner.hang_up(handle);
+                if inner.handles.remove(&handle).is_some() {
+                    inner.event(handle, Event::Detached);
+                }
+                Outcome::Done
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn event(&self, handle: u64, event: Event) {
+        if let Some(line) = self.line.as_ref().filter(|line| line.up) {
+            drop(line.events.send(Told::Of(HandleId(handle), event)));
+        }
+    }
+
+    fn attach(&mut self, attached: Attached) -> u64 {
+        self.handles_made += 1;
+        self.handles.insert(self.handles_made, attached);
+        self.handles_made
+    }
+
+    fn in_room(&self, station: &StationId) -> Vec<u64> {
+        let there = self.handles.iter().filter(|(_, attached)| attached.opaque.station == *station);
+        there.map(|(handle, _)| *handle).collect()
+    }
+
+    /// A connection ends, and of a publisher those of all who are subscribed to it.
+    fn hang_up(&mut self, handle: u64) {
+        let subscribed = self.handles.iter().filter(|(_, attached)| attached.to == Some(handle));
+        let ends: Vec<u64> = std::iter::once(handle).chain(subscribed.map(|(handle, _)| *handle)).collect();
+        for handle in ends {
+            let Some(attached) = self.handles.get_mut(&handle) else { continue };
+            if std::mem::take(&mut attached.connected) {
+                attached.up = false;
+                self.event(handle, Event::HangUp { reason: "Close PC".to_owned() });
+            }
+        }
+    }
+}
+
+fn streams() -> Vec<Stream> {
+    vec![Stream { mid: "0".to_owned(), kind: Kind::Video, simulcast: false, temporal: false }]
+}
+
+/// The way of one regulator process to its Janus.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) janus: Arc<Janus>,
+    pub(crate) life: Arc<Life>,
+}
+
+/// A connection to one process of Janus.
+#[derive(Debug)]
+struct Connected {
+    janus: Arc<Janus>,
+    life: Arc<Life>,
+    epoch: u64,
+    line: u64,
+}
+
+#[async_trait]
+impl Reach for Door {
+    async fn reach(&self, _: &MunitId, instance: &str) -> Result<Reached, JanusError> {
+        let Self { janus, life } = self;
+        life.lives().await;
+        pause(1, 200).await;
+        life.lives().await;
+        if janus.home != Home::There && !janus.is_there() {
+            janus.start();
+        }
+        let epoch = janus.epoch().ok_or(JanusError::Api(Error::Closed { request: "create" }))?;
+        let (events, told) = mpsc::unbounded_channel();
+        let (changes, change) = mpsc::unbounded_channel();
+        let mut inner = janus.inner();
+        inner.lines += 1;
+        let number = inner.lines;
+        inner.line = Some(Line { number, up: true, events, changes });
+        let predecessor = inner.keeper.replace(instance.to_owned());
+        drop(inner);
+        note!("{} reaches janus, after {}", life.name, predecessor.is_some());
+        let connected = Connected { janus: janus.clone(), life: life.clone(), epoch, line: number };
+        Ok(Reached {
+            janus: Arc::new(connected),
+            events: received(told),
+            changes: received(change),
+            predecessor,
+        })
+    }
+
+    fn is_own(&self) -> bool {
+        self.janus.home != Home::There
+    }
+
+    async fn end(&self) {
+        self.life.lives().await;
+        if self.janus.home != Home::There {
+            self.janus.kill();
+        }
+    }
+}
+
+fn received<T: Send + 'static>(receive: mpsc::UnboundedReceiver<T>) -> BoxStream<'static, T> {
+    stream::unfold(receive, async |mut receive| receive.recv().await.map(|next| (next, receive)))
+        .fuse()
+        .boxed()
+}
+
+impl Connected {
+    fn stands(&self) -> bool {
+        let inner = self.janus.inner();
+        let is_up = inner.line.as_ref().is_some_and(|line| line.number == self.line && line.up);
+        is_up && self.janus.epoch() == Some(self.epoch)
+    }
+}
+
+#[async_trait]
+impl MediaServer for Connected {
+    fn url(&self) -> &'static str {
+        "ws://nowhere"
+    }
+
+    fn pid(&self) -> Option<u32> {
+        (self.janus.home != Home::There).then_some(1)
+    }
+
+    async fn ended(&self) {
+        if self.janus.home == Home::There {
+            return std::future::pending().await;
+        }
+        let mut running = self.janus.running.subscribe();
+        drop(running.wait_for(|epoch| *epoch != Some(self.epoch)).await);
+    }
+
+    async fn is_there(&self) -> bool {
+        self.life.lives().await;
+        pause(1, 20).await;
+        self.janus.home != Home::There || self.janus.is_there()
+    }
+
+    async fn close(&self) {
+        let is_ours = self.janus.inner().line.as_ref().is_some_and(|line| line.number == self.line);
+        if is_ours {
+            self.janus.abandoned();
+        }
+    }
+
+    async fn end_session(&self) {
+        pause(0, 5).await;
+        if self.stands() {
+            let mut inner = self.janus.inner();
+            inner.handles.clear();
+            inner.keeper = None;
+        }
+    }
+
+    /// It has nothing that takes time to make.
+    async fn stock(&self) {}
+
+    async fn look(&self) -> Result<(Vec<StationId>, Option<Vec<Seen>>), Error> {
+        self.life.lives().await;
+        pause(0, 10).await;
+        let closed = || Error::Closed { request: "list" };
+        if !self.stands() {
+            return Err(closed());
+        }
+        let found = {
+            let inner = self.janus.inner();
+            let seen = inner.handles.iter().map(|(handle, there)| Seen {
+                handle: Handle(*handle),
+                opaque: there.opaque.clone(),
+                connected: there.connected,
+                up: there.up,
+                session: there.session.clone(),
+                streams: streams(),
+            });
+            (inner.rooms.iter().cloned().collect(), Some(seen.collect()))
+        };
+        pause(0, 10).await;
+        self.life.lives().await;
+        if self.stands() { Ok(found) } else { Err(closed()) }
+    }
+
+    async fn examine(&self, examining: Examining) -> Result<Report, Error> {
+        self.life.lives().await;
+        pause(0, 10).await;
+        if !self.stands() {
+            return Err(Error::Closed { request: "list" });
+        }
+        let rooms = self.janus.rooms();
+        let (known, more) = examining.beside(rooms);
+        Ok(Report { stations: known.into_iter().map(|(id, known)| (id, known.holding)).collect(), more })
+    }
+
+    async fn perform(&self, command: Command) -> Outcome {
+        let failed = |unsure| Outcome::Failed {
+            refusal: Refusal::new(Code::MunitUnavailable, "Janus does not answer; try again".to_owned()),
+            unsure,
+        };
+        self.life.lives().await;
+        if !self.stands() {
+            return failed(false);
+        }
+        let hangs = happens(self.janus.inner().hangs);
+        if hangs && happens(500) {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            return failed(true);
+        }
+        tokio::time::sleep(millis(0, between(1, 20))).await;
+        self.life.lives().await;
+        if !self.stands() {
+            return failed(true);
+        }
+        note!("{} has janus {command:?}", self.life.name);
+        let outcome = self.janus.apply(command);
+        note!("and {outcome:?}");
+        if hangs {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        } else {
+            pause(0, 5).await;
+        }
+        self.life.lives().await;
+        if self.stands() && !hangs { outcome } else { failed(true) }
+    }
+
+    fn forget(&self, _: Handle) {}
+}
