@@ -1,6 +1,7 @@
 //! The clap tree: names, flags, defaults and help. No logic.
 
 pub mod context;
+pub mod deploy;
 pub mod fsck;
 pub mod hls;
 pub mod load;
@@ -29,7 +30,8 @@ use crate::output::Format;
   mobzctl hls push demo video.mp4 --loop  make a live stream of a file
   mobzctl room list                       see who is there
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 timed out, 6 unreachable."
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 timed out, 6 unreachable,
+10 `plan --detailed-exitcode` found changes."
 )]
 pub struct Args {
     /// What every command understands.
@@ -101,6 +103,24 @@ pub enum Command {
     Launch(stack::Launch),
     /// Ask whether a daemon of this machine is well, as containers' health checks do
     Healthy(stack::Healthy),
+    /// Write a commented mobz.yaml: what `deploy` makes of an AWS account
+    Init(deploy::Init),
+    /// Check mobz.yaml
+    #[command(subcommand)]
+    Config(deploy::Config),
+    /// Show what `deploy` would change in the AWS account
+    Plan(deploy::Plan),
+    /// Bring an environment on AWS to what mobz.yaml says
+    Deploy(deploy::Deploy),
+    /// Delete an environment on AWS
+    Destroy(deploy::Destroy),
+    /// Show the URLs and names of an environment on AWS
+    Outputs(deploy::Outputs),
+    /// Show what an environment on AWS logs
+    Logs(deploy::Logs),
+    /// Build and push container images
+    #[command(subcommand)]
+    Image(deploy::Image),
     /// Choose which endpoint the other commands act on
     #[command(subcommand)]
     Context(context::Context),

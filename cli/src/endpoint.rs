@@ -226,8 +226,12 @@ impl Endpoint {
     pub fn of(stack: &Stack) -> Result<Self> {
         let keys = stack.keys.as_deref().map(keys::from_file).transpose()?;
         let url = parse(&stack.control)?;
-        let place = Place { url: url.clone(), store: None, token: None, keys, found_by: String::new() };
-        Ok(Self::Http(Client::new(url, place.admin_token()?)?))
+        Self::at(&Place { url, store: None, token: None, keys, found_by: String::new() })
+    }
+
+    /// The control API of a place.
+    pub fn at(place: &Place) -> Result<Self> {
+        Ok(Self::Http(Client::new(place.url.clone(), place.admin_token()?)?))
     }
 
     /// A page of rooms, as `GET /v1/rooms` answers.

@@ -63,6 +63,12 @@ impl Failure {
         Self::new(Exit::Done, "", "", "")
     }
 
+    /// The same, of something that goes on in AWS all the same.
+    pub(crate) fn and_goes_on(mut self, stack: &str) -> Self {
+        self.remedy = format!("{}; meanwhile {stack} goes on by itself in AWS", self.remedy);
+        self
+    }
+
     /// The exit code.
     pub const fn exit(&self) -> Exit {
         self.exit

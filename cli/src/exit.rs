@@ -20,13 +20,15 @@ pub enum Exit {
     TimedOut = 5,
     /// The endpoint cannot be reached, or cannot serve.
     Unreachable = 6,
+    /// `plan --detailed-exitcode` found changes.
+    Changes = 10,
     /// A second SIGINT ended it at once.
     Interrupted = 130,
 }
 
 impl Exit {
     /// All there are.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Done,
         Self::Failed,
         Self::Usage,
@@ -34,6 +36,7 @@ impl Exit {
         Self::Refused,
         Self::TimedOut,
         Self::Unreachable,
+        Self::Changes,
         Self::Interrupted,
     ];
 
@@ -61,6 +64,6 @@ mod tests {
     #[test]
     fn codes_are_those_of_the_contract() {
         let codes = Exit::ALL.map(Exit::code);
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 10, 130]);
     }
 }

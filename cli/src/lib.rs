@@ -2,12 +2,16 @@
 //! does not hold.
 
 pub mod args;
+pub mod aws;
 pub mod commands;
 pub mod complete;
+pub mod config;
 pub mod confirm;
 pub mod context;
 pub mod control;
+pub mod deploy;
 pub mod endpoint;
+pub mod engine;
 pub mod error;
 pub mod exit;
 pub mod follow;
@@ -17,6 +21,7 @@ pub mod progress;
 pub mod sse;
 pub mod stack;
 pub mod wire;
+mod yaml;
 
 use std::process::ExitCode;
 

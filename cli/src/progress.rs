@@ -55,6 +55,11 @@ impl Progress {
         self.bar.set_message(text.into());
     }
 
+    /// Does something that writes to the terminal itself.
+    pub fn suspend<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.bar.suspend(act)
+    }
+
     /// Writes a lasting line above the spinner.
     pub fn above(&self, output: &Output, text: &str) {
         self.bar.suspend(|| output.note(text));

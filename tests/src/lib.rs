@@ -6,6 +6,7 @@
 #![allow(clippy::panic, reason = "a harness has nobody else to report to")]
 #![allow(clippy::missing_panics_doc, reason = "everything here panics when the stack does not do its part")]
 
+mod aws;
 mod client;
 mod control;
 mod janus;
@@ -17,6 +18,7 @@ mod stack;
 mod token;
 mod turn;
 
+pub use aws::{Aws, Snapshot, mobzctl_at};
 pub use client::{Client, End};
 pub use control::{Control, EventStream};
 pub use janus::Janus;

@@ -7,6 +7,7 @@ use clap_complete::ArgValueCandidates;
 use mobz_core::id::MunitId;
 use mobz_runtime::config::duration;
 
+use super::deploy::File;
 use crate::complete;
 
 /// The verbs of `munit`.
@@ -22,6 +23,8 @@ pub enum Munit {
     Revive(Revive),
     /// End munits: stations are unassigned, then Janus and its regulator stop
     Stop(Stop),
+    /// Run so many munits in an environment on AWS
+    Scale(Scale),
     /// Follow what happens to munits and their stations
     Watch(Watch),
 }
@@ -134,6 +137,32 @@ pub struct Stop {
     #[command(flatten)]
     #[allow(missing_docs, reason = "says it itself")]
     pub waiting: Waiting,
+    /// Do not ask
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+/// `munit scale`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  mobzctl munit scale 4 --yes
+  mobzctl munit scale 2 --detach
+
+Within munits.min and munits.max of mobz.yaml, between which scaling by load goes on. Fewer munits cut no
+call: those with stations stay until these have ended.")]
+pub struct Scale {
+    /// How many
+    #[arg(value_name = "COUNT")]
+    pub count: u32,
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "says it itself")]
+    pub file: File,
+    /// Do not wait until it is so
+    #[arg(long)]
+    pub detach: bool,
+    /// How long to wait at most; then exit code 5
+    #[arg(long, default_value = "10m", value_name = "TIME", value_parser = duration)]
+    pub timeout: Duration,
     /// Do not ask
     #[arg(long, short)]
     pub yes: bool,

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueHint};
 use mobz_origin::PlaybackSettings;
 use mobz_runtime::config::{Common, duration};
 use mobz_signaling::ClientSettings;
@@ -83,11 +83,20 @@ pub struct Down {
 
 /// `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   mobzctl status --output json | jq -r '.stacks[0].demo'
+  mobzctl status --watch           follow what a deployment left going on, to its end
 
-Exit code 0 also when nothing runs: `stacks` is empty then.")]
-pub struct Status {}
+Where there is a mobz.yaml its environment on AWS is shown too. Exit code 0 also when nothing runs: `stacks`
+is empty then.")]
+pub struct Status {
+    /// The environment's configuration; ./mobz.yaml where there is one
+    #[arg(long, env = "MOBZ_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
+    /// Follow stacks of the environment that are being changed, until none is
+    #[arg(long)]
+    pub watch: bool,
+}
 
 /// The daemons of `launch`.
 #[derive(Debug, Subcommand)]
@@ -185,6 +194,9 @@ pub struct LaunchJanus {
 
 Exit code 1 when a check fails; warnings do not count.")]
 pub struct Doctor {
+    /// The configuration of an environment on AWS to check too; ./mobz.yaml where there is one
+    #[arg(long, env = "MOBZ_FILE", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: Option<PathBuf>,
     /// Check this Redis too
     #[arg(long, env = "MOBZ_REDIS", value_name = "URL", hide_env_values = true)]
     pub redis: Option<String>,

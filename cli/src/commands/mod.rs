@@ -1,17 +1,26 @@
 //! What each command does: one file a verb.
 
+mod cloud;
 pub mod completions;
+pub mod config;
 pub mod context;
+pub mod deploy;
+pub mod destroy;
 pub mod doctor;
 pub mod down;
 pub mod events;
 pub mod fsck;
 pub mod healthy;
 pub mod hls;
+pub mod image;
+pub mod init;
 pub mod launch;
 pub mod load;
+pub mod logs;
 mod media;
 pub mod munit;
+pub mod outputs;
+pub mod plan;
 pub mod room;
 pub mod signal;
 pub mod station;
@@ -45,7 +54,15 @@ pub fn run(args: Args, output: &Output) -> Result<Exit> {
         Command::Launch(daemon) => launch::run(daemon, output),
         Command::Down(args) => down::run(&args, output),
         Command::Healthy(args) => healthy::run(&args, output),
-        Command::Status(_) => block_on(status::run(output)),
+        Command::Status(args) => block_on(status::run(&args, &place, output)),
+        Command::Init(args) => init::run(&args, output),
+        Command::Config(verb) => config::run(&verb, output),
+        Command::Plan(args) => block_on(plan::run(&args, output)),
+        Command::Deploy(args) => block_on(deploy::run(&args, &place, output)),
+        Command::Destroy(args) => block_on(destroy::run(&args, output)),
+        Command::Outputs(args) => block_on(outputs::run(&args, output)),
+        Command::Logs(args) => block_on(logs::run(&args, output)),
+        Command::Image(verb) => block_on(image::run(verb, output)),
         Command::Context(verb) => context::run(verb, &args.global, output),
         Command::Doctor(args) => block_on(doctor::run(&args, &place, output)),
         Command::Room(verb) => block_on(room::run(verb, &place, output)),

@@ -4,6 +4,7 @@
 
 mod control;
 mod data;
+mod deploy;
 mod errors;
 mod figures;
 mod fsck;

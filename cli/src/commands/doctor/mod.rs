@@ -1,11 +1,15 @@
 //! `mobzctl doctor`.
 
+mod cloud;
 mod machine;
 mod network;
+
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::args::stack::Doctor;
+use crate::config::FILE;
 use crate::endpoint::Where;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -68,6 +72,10 @@ pub async fn run(args: &Doctor, place: &Where, output: &Output) -> Result<Exit> 
     checks.extend(network::endpoint(place).await);
     if let Some(url) = &args.redis {
         checks.push(network::redis(url).await);
+    }
+    let default = Some(Path::new(FILE)).filter(|file| file.exists());
+    if let Some(file) = args.file.as_deref().or(default) {
+        checks.extend(cloud::environment(file).await);
     }
     for url in &args.turn {
         checks.push(network::stun(url).await);

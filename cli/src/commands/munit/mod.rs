@@ -4,12 +4,14 @@ mod drain;
 mod inspect;
 mod list;
 mod revive;
+mod scale;
 mod stop;
 mod wait;
 mod watch;
 
 pub(super) use list::table;
 use serde_json::{Value, json};
+pub(super) use wait::left;
 
 use super::room::odd;
 use crate::args::munit::{Munit, Page};
@@ -29,6 +31,7 @@ pub async fn run(verb: Munit, place: &Where, output: &Output) -> Result<Exit> {
         Munit::Drain(args) => drain::run(&args, place, output).await,
         Munit::Revive(args) => revive::run(&args, place, output).await,
         Munit::Stop(args) => stop::run(&args, place, output).await,
+        Munit::Scale(args) => scale::run(&args, output).await,
         Munit::Watch(args) => watch::run(&args, place, output).await,
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn named(munits: &[MunitId]) -> String {
 }
 
 /// How many connections a munit has left: its stations and what is watched.
-pub(super) fn left(munit: &Value) -> u64 {
+pub(in crate::commands) fn left(munit: &Value) -> u64 {
     let stations = munit["stations"].as_u64().max(munit["load"]["stations"].as_u64());
     stations.unwrap_or(0) + munit["viewers"].as_u64().unwrap_or(0)
 }

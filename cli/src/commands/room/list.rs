@@ -44,7 +44,7 @@ async fn all(endpoint: &Endpoint, mode: Option<RoomMode>) -> Result<Value> {
     }
 }
 
-fn table(output: &Output, rooms: &[Value]) -> String {
+pub(in crate::commands) fn table(output: &Output, rooms: &[Value]) -> String {
     if rooms.is_empty() {
         return "no rooms".to_owned();
     }

@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 pub(super) use inspect::word;
+pub(super) use list::table;
 
 /// Runs a verb of `room`.
 pub async fn run(verb: Room, place: &Where, output: &Output) -> Result<Exit> {

@@ -96,6 +96,7 @@ impl Publisher<'_> {
                 | Exit::Refused
                 | Exit::TimedOut
                 | Exit::Unreachable
+                | Exit::Changes
                 | Exit::Interrupted => return Err(failure),
             }
         }

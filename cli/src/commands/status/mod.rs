@@ -1,13 +1,18 @@
 //! `mobzctl status`.
 
+mod environment;
+
 use std::fmt::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::munit::{self, Kind};
-use crate::endpoint::Endpoint;
+use crate::args::stack::Status as Args;
+use crate::config::FILE;
+use crate::endpoint::{Endpoint, Where};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::output::{Output, age};
@@ -19,6 +24,9 @@ const ANSWER_MAX: Duration = Duration::from_secs(3);
 #[derive(Debug, Serialize)]
 struct Status {
     stacks: Vec<Running>,
+    /// Only where a configuration names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<environment::Environment>,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,15 +37,33 @@ struct Running {
     munits: Option<Vec<Value>>,
 }
 
-/// Shows the stacks of this machine, with their munits.
-pub async fn run(output: &Output) -> Result<Exit> {
+/// Shows the stacks of this machine, with their munits, and the environment on AWS.
+pub async fn run(args: &Args, place: &Where, output: &Output) -> Result<Exit> {
+    let default = Some(Path::new(FILE)).filter(|file| file.exists());
+    let environment = match (args.file.as_deref(), default) {
+        (Some(file), _) => Some(environment::look(file, args.watch, place, output).await?),
+        // Asked for, if only by --watch: then it must be there.
+        (None, Some(file)) if args.watch => Some(environment::look(file, true, place, output).await?),
+        (None, Some(file)) => match environment::look(file, false, place, output).await {
+            Ok(environment) => Some(environment),
+            Err(failure) => {
+                output.note(&format!("the environment of {FILE} is not shown: {}", failure.why()));
+                None
+            }
+        },
+        (None, None) => None,
+    };
     let mut stacks = Vec::new();
     for stack in stack::living() {
         let munits = tokio::time::timeout(ANSWER_MAX, munits(&stack)).await;
         stacks.push(Running { munits: munits.ok().and_then(Result::ok), stack });
     }
-    let status = Status { stacks };
-    output.document(&status, |output| screen(output, &status.stacks))?;
+    let status = Status { stacks, environment };
+    output.document(&status, |output| match &status.environment {
+        Some(environment) if status.stacks.is_empty() => environment.text(output),
+        Some(environment) => format!("{}\n\n{}", screen(output, &status.stacks), environment.text(output)),
+        None => screen(output, &status.stacks),
+    })?;
     Ok(Exit::Done)
 }
 
