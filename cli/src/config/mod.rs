@@ -158,7 +158,7 @@ impl Default for Munits {
             cpu: 2048,
             memory: 4096,
             stations: 100,
-            viewers: 1000,
+            viewers: 900,
             rtp_ports: Ports { from: 20_000, to: 20_999 },
             spot: false,
         }

@@ -47,7 +47,7 @@ munits:
   cpu: 2048
   memory: 4096
   stations: 100
-  viewers: 1000
+  viewers: 900
   # UDP ports of media, opened to the world.
   rtpPorts: 20000-20999
   # Fargate Spot costs a third; AWS may take a munit back with two minutes' notice.
