@@ -79,9 +79,16 @@ mod tests {
     #[test]
     fn what_a_process_starts_is_known_by_name() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let children = Process { pid: std::process::id() }.children();
-        let known = children.iter().find(|process| process.pid == child.id());
-        assert_eq!(known.and_then(|process| process.name()).as_deref(), Some("sleep"));
+        let name = || {
+            let children = Process { pid: std::process::id() }.children();
+            children.iter().find(|process| process.pid == child.id()).copied().and_then(Process::name)
+        };
+        // It is there a moment before it has the name of what it runs.
+        let is_known = (0..1000).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            name().as_deref() == Some("sleep")
+        });
+        assert!(is_known, "{:?}", name());
         child.kill().unwrap();
         child.wait().unwrap();
     }
