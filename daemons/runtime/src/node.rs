@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId};
+use mobz_core::id::{Address, ConnectionId, MunitId, NodeId, RoomId, StationId, UserId};
 use mobz_core::room::{Effect, Effects, Input, Mode, Record, Room, RoomEvent};
 use mobz_core::settings::Settings;
 use mobz_core::signal::{Code, Refusal, RoomSignal, ServerSignal};
@@ -29,7 +29,7 @@ use tokio::time::Instant;
 
 use self::media::Entering;
 use crate::clock;
-use crate::hub::{Connection, Hub, Seat};
+use crate::hub::{Connection, Hub};
 use crate::metrics::Metrics;
 
 /// How often a conflicting commit is decided again before the signal is refused.
@@ -99,6 +99,8 @@ pub struct Node {
     /// Where munits acknowledge.
     replies: String,
     waiting: media::Waiting,
+    /// Connections whose Join the store did not answer: it may have been done.
+    unsure: Mutex<BTreeMap<ConnectionId, (RoomId, UserId)>>,
     /// Stations that are to go from their munits' records once the store answers.
     unassigning: Mutex<BTreeSet<StationId>>,
     /// Rooms whose audience changed, to be counted; and when each was last.
@@ -123,6 +125,7 @@ impl Node {
             gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(GATES).collect(),
             munit_gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(MUNIT_GATES).collect(),
             waiting: media::Waiting::default(),
+            unsure: Mutex::default(),
             unassigning: Mutex::default(),
             salt: clock::random(),
             relayed: Mutex::default(),
@@ -181,16 +184,26 @@ impl Node {
             }
             return Ok(refused);
         }
+        let joins = if let Input::Join(joining) = &input {
+            Some((joining.address.connection, joining.user.clone()))
+        } else {
+            None
+        };
         // Boxed: what every connection's task has room for stays small.
-        Ok(Box::pin(self.decide_all(room, VecDeque::from([input]))).await?.refused)
+        let decided = Box::pin(self.decide_all(room, VecDeque::from([input]))).await;
+        if let (Err(_), Some((connection, user))) = (&decided, joins) {
+            self.unsure.lock().insert(connection, (room.clone(), user));
+        }
+        Ok(decided?.refused)
     }
 
     /// A connection ended: tells its room, and goes on telling a store that does not answer.
     pub async fn disconnect(self: &Arc<Self>, connection: &Connection, ended: Ended) {
         self.ending.fetch_add(1, Ordering::Relaxed);
         let (seat, unsent) = self.hub.disconnect(connection);
-        if let Some(seat) = seat {
-            self.tell_end(connection, seat, unsent, ended).await;
+        let unsure = self.unsure.lock().remove(&connection.id());
+        if let Some((room, user)) = seat.map(|seat| (seat.room, seat.user)).or(unsure) {
+            self.tell_end(connection, room, user, unsent, ended).await;
         }
         self.ending.fetch_sub(1, Ordering::Relaxed);
     }
@@ -198,7 +211,8 @@ impl Node {
     async fn tell_end(
         self: &Arc<Self>,
         connection: &Connection,
-        Seat { room, user, .. }: Seat,
+        room: RoomId,
+        user: UserId,
         unsent: Vec<Arc<str>>,
         ended: Ended,
     ) {

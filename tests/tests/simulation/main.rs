@@ -34,6 +34,7 @@ mod process;
 mod redis;
 mod rules;
 mod story;
+mod unsure;
 mod world;
 
 use std::collections::BTreeMap;
