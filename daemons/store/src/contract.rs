@@ -209,6 +209,7 @@ pub(crate) fn record(room: &str) -> Record {
         owner: owner.user.clone(),
         owner_by_grant: false,
         version: 1,
+        restored: false,
         created_at: at(0),
         next_order: 2,
         participants: [(owner.user.clone(), owner.into())].into(),

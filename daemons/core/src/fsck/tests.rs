@@ -57,6 +57,7 @@ impl World {
             owner: id("ann"),
             owner_by_grant: false,
             version: 1,
+            restored: false,
             created_at: ago(Duration::from_secs(600)),
             next_order: 2,
             participants: participants.map(|there| (there.user.clone(), Arc::new(there))).into(),

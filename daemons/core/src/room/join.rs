@@ -167,6 +167,7 @@ impl Room<'_> {
                 owner_by_grant: joining.grants.owner,
                 // The first version is 1, also where an uncounted change makes the room.
                 version: u64::from(mode == Mode::P2m && !publishes),
+                restored: false,
                 created_at: now,
                 next_order: 0,
                 participants: BTreeMap::new(),

@@ -179,6 +179,9 @@ pub struct Record {
     pub owner_by_grant: bool,
     /// The room version of the protocol: rises by one per change told to clients.
     pub version: u64,
+    /// Whether it was given back to a store that had lost it, and has had no new version since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub restored: bool,
     /// When its first participant joined.
     pub created_at: Timestamp,
     /// The least the next listed participant's [`Participant::order`] may be.

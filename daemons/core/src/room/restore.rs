@@ -26,8 +26,8 @@ impl Room<'_> {
                 continue;
             }
             turn.touched = true;
-            // Whoever knew the room then, or knows it now, has seen no later version.
             record.version = record.version.max(lost.version);
+            record.restored = true;
             turn.joined.push(participant.as_ref().into());
             if participant.participant_type == ParticipantType::Publisher {
                 turn.added.push(participant.user.clone());
@@ -106,6 +106,22 @@ mod tests {
         assert!(effects.list.iter().any(told));
         let again = room.apply(Timestamp::from_millis(9600), Input::GiveBack(lost));
         assert!(again.change.is_empty(), "doing it twice changes nothing");
+    }
+
+    #[test]
+    fn the_first_version_after_a_room_was_given_back_is_none_that_was_told_before() {
+        let settings = Settings::default();
+        let mut given = of(&["ann", "bob"], 1000);
+        Arc::make_mut(&mut given).restored = true;
+        let loaded = Loaded { record: Some(given.clone()), ..Loaded::default() };
+        let mut room = Room::new(&settings, demo(), loaded);
+        let mut version_after = |user| {
+            room.apply(Timestamp::from_millis(9000), join(user));
+            room.record().unwrap().version
+        };
+        let first = version_after("cem");
+        assert!(first > given.version + 1000, "{first}");
+        assert_eq!(version_after("dan"), first + 1);
     }
 
     #[test]

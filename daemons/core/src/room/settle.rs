@@ -13,6 +13,10 @@ use crate::signal::{
 use crate::store::{Change, KeptChange, MemberChange, RecordChange};
 use crate::time::{Timestamp, millis};
 
+/// By how much the version rises at the first change of a room that was given back: changes after what is given back
+/// may have been told, and a version that comes twice hides from clients that they missed something.
+const RESTORED_LEAP: u64 = 1 << 20;
+
 /// What was decided in one [`Room::apply`], not yet told to anyone.
 #[allow(clippy::struct_excessive_bools, reason = "each says one thing that was decided")]
 #[derive(Debug, Default)]
@@ -201,7 +205,8 @@ impl Room<'_> {
 
     fn next_version(&mut self) {
         if let Some(record) = &mut self.record {
-            Arc::make_mut(record).version += 1;
+            let record = Arc::make_mut(record);
+            record.version += if std::mem::take(&mut record.restored) { RESTORED_LEAP } else { 1 };
         }
     }
 
