@@ -63,12 +63,24 @@ impl NodeError {
     /// What a client is told.
     pub fn refusal(&self) -> Refusal {
         let message = match self {
-            Self::Store(_) => "the server cannot reach its store; nothing was changed, try again",
+            Self::Store(_) => {
+                "the server cannot reach its store; what was asked may be done all the same: try again"
+            }
             Self::Contended(_) => "too many changes to the room at once; try again",
             Self::MunitContended(_) => "too many changes to the munit at once; try again",
         };
         Refusal::new(Code::Internal, message).retry_after(STORE_RETRY)
     }
+}
+
+/// That what this node holds of a room may not be what the store has.
+#[derive(Debug, Default)]
+struct Doubted {
+    /// Whether it may have changed unheard; if not, somebody is told something over a connection that is not here
+    /// any more.
+    may_have_changed: bool,
+    /// The nodes that are to look too: they had part in a room that the store may have changed without an answer.
+    others: BTreeSet<NodeId>,
 }
 
 /// How a connection ended.
@@ -99,6 +111,8 @@ pub struct Node {
     /// Where munits acknowledge.
     replies: String,
     waiting: media::Waiting,
+    /// Rooms that are to be looked at once the store answers, and why.
+    doubted: Mutex<BTreeMap<RoomId, Doubted>>,
     /// Connections whose Join the store did not answer: it may have been done.
     unsure: Mutex<BTreeMap<ConnectionId, (RoomId, UserId)>>,
     /// Stations that are to go from their munits' records once the store answers.
@@ -125,6 +139,7 @@ impl Node {
             gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(GATES).collect(),
             munit_gates: std::iter::repeat_with(tokio::sync::Mutex::default).take(MUNIT_GATES).collect(),
             waiting: media::Waiting::default(),
+            doubted: Mutex::default(),
             unsure: Mutex::default(),
             unassigning: Mutex::default(),
             salt: clock::random(),
@@ -165,11 +180,24 @@ impl Node {
         Address { node: self.id.clone(), connection }
     }
 
+    /// Has a room looked at soon, because of a connection that is not here.
+    fn doubt_connection(&self, room: &RoomId) {
+        self.doubted.lock().entry(room.clone()).or_default();
+    }
+
+    /// Has a room looked at soon, here and by `others`: it may have changed unheard.
+    fn doubt(&self, room: &RoomId, others: impl IntoIterator<Item = NodeId>) {
+        let mut doubted = self.doubted.lock();
+        let known = doubted.entry(room.clone()).or_default();
+        known.may_have_changed = true;
+        known.others.extend(others);
+    }
+
     /// Decides `input` on `room`, commits and performs it. Returns the code it was refused with, if
     /// the rules refused it; the refusal itself has been sent.
     ///
     /// # Errors
-    /// When the store fails or others keep changing the room; nothing was changed then.
+    /// When the store fails, which may have done it all the same, or others keep changing the room.
     pub async fn submit(&self, room: &RoomId, input: Input) -> Result<Option<Code>, NodeError> {
         if let Some((revision, record)) = self.snapshot_for(room, &input) {
             let loaded = Loaded { revision, record: Some(record), ..Loaded::default() };
@@ -291,10 +319,10 @@ impl Node {
             let mut loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
             if loaded.record.is_none() && matches!(input, Input::Join(_)) && self.hub.is_live(room) {
                 // The store has lost it: it is given back before it is begun anew.
-                self.restore(room, loaded.revision).await;
+                self.restore(room, loaded.revision, None).await;
                 loaded = self.counted(self.store.load(room, input.asked(now)).await)?;
             }
-            let revision = loaded.revision;
+            let (revision, before) = (loaded.revision, loaded.record.clone());
             let mut decided = Room::new(&self.settings, room.clone(), loaded);
             let mut effects = decided.apply(now, input.clone());
             let change = std::mem::take(&mut effects.change);
@@ -306,7 +334,10 @@ impl Node {
                 self.hub.saw(room, revision, decided.record());
                 return Ok((revision, effects, due));
             }
-            match self.counted(self.store.commit(room, revision, change).await)? {
+            let committed = self.counted(self.store.commit(room, revision, change).await);
+            // It may have been done, and nobody is told: all who would have been look for themselves.
+            let told = || before.iter().flat_map(|record| nodes_of(record)).cloned();
+            match committed.inspect_err(|_| self.doubt(room, told()))? {
                 Committed::Done(revision) => {
                     self.hub.saw(room, revision, decided.record());
                     if decided.record().is_none() {

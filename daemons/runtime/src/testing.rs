@@ -23,6 +23,19 @@ use tokio::task::JoinHandle;
 use crate::clock;
 use crate::node::Node;
 
+/// Tests each story on the memory store and on a real Redis: the `World` of the file makes either.
+#[macro_export]
+macro_rules! on_both_stores {
+    ($($story:ident)*) => {
+        mod memory {
+            $(#[tokio::test] async fn $story() { super::$story(super::World::in_memory().await).await; })*
+        }
+        mod redis {
+            $(#[tokio::test] async fn $story() { super::$story(super::World::on_redis().await).await; })*
+        }
+    };
+}
+
 /// How often it beats.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked at until it has heard what it should.

@@ -18,18 +18,7 @@ use mobz_runtime::node::Node;
 use mobz_runtime::testing::ScriptedMunit;
 use mobz_store::testing::Redis;
 
-macro_rules! on_both_stores {
-    ($($story:ident)*) => {
-        mod memory {
-            $(#[tokio::test] async fn $story() { super::$story(super::World::in_memory().await).await; })*
-        }
-        mod redis {
-            $(#[tokio::test] async fn $story() { super::$story(super::World::on_redis().await).await; })*
-        }
-    };
-}
-
-on_both_stores! {
+mobz_runtime::on_both_stores! {
     what_agrees_is_well_however_much_of_it_there_is
     everything_that_is_wrong_is_found_and_mended
     what_nobody_can_mend_is_left
@@ -72,6 +61,7 @@ impl World {
             owner: "ann".parse().unwrap(),
             owner_by_grant: false,
             version: 1,
+            restored: false,
             created_at: ago(Duration::from_secs(600)),
             next_order: 10,
             participants: [(ann.user.clone(), Arc::new(ann))].into(),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mobz_core::id::{Address, NodeId, RoomId};
+use mobz_core::id::{Address, ConnectionId, NodeId, RoomId};
 use mobz_core::room::{Ack, Close, Effect, Effects, Input, Relayed};
 use mobz_core::signal::{Code, JoinAck, ServerSignal};
 use mobz_core::store::{Kept, Revision, StoreError};
@@ -65,7 +65,7 @@ impl Node {
                         elsewhere.entry(to.node).or_default().push(delivery);
                     }
                 }
-                Effect::Tell { to, signal } => self.tell(to, &signal, &mut elsewhere),
+                Effect::Tell { to, signal } => self.tell(room, to, &signal, &mut elsewhere),
                 Effect::TellAudience { nodes, signal, close } => {
                     let text: Arc<str> = signal.to_json(None).into();
                     for node in nodes {
@@ -188,6 +188,15 @@ impl Node {
         None
     }
 
+    /// Hands what a room has to say to a participant's connection here.
+    pub(super) fn deliver(&self, room: &RoomId, to: ConnectionId, outbound: Outbound) {
+        if self.hub.get(to).is_none() {
+            return self.doubt_connection(room);
+        }
+        self.metrics.signals_sent.inc();
+        self.hub.deliver(to, outbound);
+    }
+
     /// Hands a text to a connection of this node, joined or not.
     pub(super) fn push(&self, to: &Address, outbound: Outbound) {
         if let Some(connection) = self.hub.get(to.connection)
@@ -210,13 +219,18 @@ impl Node {
         }
     }
 
-    fn tell(&self, to: Vec<Address>, signal: &ServerSignal, elsewhere: &mut BTreeMap<NodeId, Vec<Delivery>>) {
+    fn tell(
+        &self,
+        room: &RoomId,
+        to: Vec<Address>,
+        signal: &ServerSignal,
+        elsewhere: &mut BTreeMap<NodeId, Vec<Delivery>>,
+    ) {
         let text: Arc<str> = signal.to_json(None).into();
         let outbound = Outbound { relayed: false, ..Outbound::relayed(text.clone()) };
         for Address { node, connection } in to {
             if node == self.id {
-                self.metrics.signals_sent.inc();
-                self.hub.deliver(connection, outbound.clone());
+                self.deliver(room, connection, outbound.clone());
             } else {
                 let there = elsewhere.entry(node).or_default();
                 match there.last_mut() {

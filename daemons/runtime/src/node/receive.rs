@@ -33,12 +33,12 @@ impl Node {
             Ok(message) => message,
             Err(error) => return tracing::warn!(%error, "cannot read a message of another node"),
         };
-        // Who knows no revision, as a munit, says nothing of it.
-        if revision != Revision::default() {
+        // Who knows no revision, as a munit, says nothing of it; who has nothing to say, that it is another.
+        if revision != Revision::default() || deliveries.is_empty() {
             self.hub.stale_unless(&room, revision);
         }
         if deliveries.is_empty() {
-            return Box::pin(self.lose_missing(&room)).await;
+            return self.doubt(&room, []);
         }
         let mut answers: BTreeMap<NodeId, Vec<Delivery>> = BTreeMap::new();
         let mut undelivered = VecDeque::new();
@@ -47,8 +47,7 @@ impl Node {
                 Delivery::Tell { to, text } => {
                     let outbound = Outbound { relayed: false, ..Outbound::relayed(text) };
                     for connection in to {
-                        self.metrics.signals_sent.inc();
-                        self.hub.deliver(connection, outbound.clone());
+                        self.deliver(&room, connection, outbound.clone());
                     }
                 }
                 Delivery::Audience { text, close } => {

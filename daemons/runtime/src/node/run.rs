@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use mobz_core::id::{NodeId, RoomId};
 use mobz_core::munit::BEAT_MISSING_MAX;
-use mobz_core::room::{Close, Input, Mode};
+use mobz_core::room::{Close, Input, Mode, Record};
 use mobz_core::signal::{Code, ParticipantView, PublisherView, Refusal, ServerSignal};
 use mobz_core::store::{
     Asked, Change, Committed, Event, Loaded, MemberChange, ROOM_TTL, RecordChange, Revision, StoreError,
@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::steady::Steady;
-use super::{Node, NodeError, nodes_of};
+use super::{Doubted, Node, NodeError, nodes_of};
 use crate::clock;
 use crate::hub::{Connection, Outbound, Seat};
 use crate::message::Delivery;
@@ -199,6 +199,24 @@ impl Node {
             let Ok(rooms) = self.store.claim_due(clock::now()).await else { continue };
             stream::iter(rooms).for_each_concurrent(ROOMS_AT_ONCE, |room| self.clone().look(room)).await;
             self.unassign_waiting().await;
+            let doubted = std::mem::take(&mut *self.doubted.lock());
+            let settle = |(room, doubted)| self.clone().settle_doubt(room, doubted);
+            stream::iter(doubted).for_each_concurrent(ROOMS_AT_ONCE, settle).await;
+        }
+    }
+
+    async fn settle_doubt(self: Arc<Self>, room: RoomId, doubted: Doubted) {
+        if !doubted.may_have_changed {
+            return self.lose_missing(&room).await;
+        }
+        self.clone().resync_room(room.clone()).await;
+        self.have_look(&room, doubted.others.iter()).await;
+    }
+
+    /// Says to other nodes that a room may not be as they hold it.
+    async fn have_look(&self, room: &RoomId, nodes: impl Iterator<Item = &NodeId>) {
+        for node in nodes.filter(|node| **node != self.id) {
+            self.send(node, room, Revision::default(), Vec::new()).await;
         }
     }
 
@@ -273,7 +291,7 @@ impl Node {
             every.tick().await;
             for rooms in self.hub.rooms().chunks(ROOMS_AT_ONCE * 8) {
                 for room in self.counted(self.store.refresh(rooms).await).unwrap_or_default() {
-                    self.restore(&room, Revision::default()).await;
+                    self.restore(&room, Revision::default(), None).await;
                 }
             }
         }
@@ -301,12 +319,14 @@ impl Node {
     async fn resync_room(self: Arc<Self>, room: RoomId) {
         let known = self.hub.last_seen(&room).map(|record| record.version);
         let nobody = || Asked::Users(Vec::new());
-        let Ok(mut loaded) = self.counted(self.store.load(&room, nobody()).await) else { return };
+        let Ok(mut loaded) = self.counted(self.store.load(&room, nobody()).await) else {
+            return self.doubt(&room, []);
+        };
         for _ in 0..RESTORE_ATTEMPTS_MAX {
             if !self.knows_more(&room, &loaded) {
                 break;
             }
-            self.restore(&room, loaded.revision).await;
+            self.restore(&room, loaded.revision, loaded.record.as_deref()).await;
             let Ok(restored) = self.counted(self.store.load(&room, nobody()).await) else { return };
             loaded = restored;
         }
@@ -366,10 +386,12 @@ impl Node {
         seen.is_some_and(|seen| seen.created_at == stored.created_at && seen.version > stored.version)
     }
 
-    /// Writes back what this node holds of a room that the store has lost, where it is still at `revision`.
-    pub(super) async fn restore(&self, room: &RoomId, revision: Revision) {
+    /// Writes back what this node holds of a room that the store has lost, or has an `older` state of, where it is
+    /// still at `revision`.
+    pub(super) async fn restore(&self, room: &RoomId, revision: Revision, older: Option<&Record>) {
         let joined = self.hub.joined(room);
-        let Some(record) = self.hub.last_seen(room).filter(|_| !joined.is_empty()) else { return };
+        let Some(mut record) = self.hub.last_seen(room).filter(|_| !joined.is_empty()) else { return };
+        Arc::make_mut(&mut record).restored = true;
         let member = |connection: Arc<Connection>| connection.seat()?.member;
         let members = joined.into_iter().filter_map(member);
         let members: Vec<_> = members
@@ -383,14 +405,14 @@ impl Node {
         match self.counted(self.store.commit(room, revision, change).await) {
             Ok(done) => {
                 tracing::info!(%room, ?done, "gave the store its room back");
-                if let Committed::Done(revision) = done {
-                    let others: BTreeSet<&NodeId> =
-                        nodes_of(&record).filter(|node| **node != self.id).collect();
-                    for node in others {
+                if let Committed::Done(_) = done {
+                    let mut others: BTreeSet<&NodeId> = nodes_of(&record).collect();
+                    for node in others.iter().filter(|node| ***node != self.id) {
                         self.note_node(node, room).await;
-                        // It may have seen the older state, and may not have all the connections it says.
-                        self.send(node, room, revision, Vec::new()).await;
                     }
+                    // They may have seen the older state, and may not have all the connections that this one says.
+                    others.extend(older.into_iter().flat_map(nodes_of));
+                    self.have_look(room, others.into_iter()).await;
                 }
             }
             Err(_) => return,

@@ -14,18 +14,7 @@ use mobz_runtime::testing::ScriptedMunit;
 use serde_json::{Value, json};
 use world::{Client, World, room, user};
 
-macro_rules! on_both_stores {
-    ($($story:ident)*) => {
-        mod memory {
-            $(#[tokio::test] async fn $story() { super::$story(super::World::in_memory().await).await; })*
-        }
-        mod redis {
-            $(#[tokio::test] async fn $story() { super::$story(super::World::on_redis().await).await; })*
-        }
-    };
-}
-
-on_both_stores! {
+mobz_runtime::on_both_stores! {
     an_offer_is_placed_published_and_answered
     who_joins_has_the_offers_of_those_who_publish
     a_munit_that_hangs_delays_no_join_for_long_and_its_signals_time_out
