@@ -1,6 +1,6 @@
 //! CloudWatch's logs.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 
@@ -24,7 +24,8 @@ pub struct Line {
 pub struct Tail {
     group: String,
     from: i64,
-    seen: HashSet<String>,
+    /// The lines that would be read again, and their times.
+    seen: HashMap<String, i64>,
 }
 
 /// For how long after a line others of an earlier time may still come: that far back is read again.
@@ -33,7 +34,7 @@ const LATE_MS: i64 = 10_000;
 impl Tail {
     /// Reads a group from this time on.
     pub fn new(group: &str, from: Timestamp) -> Self {
-        Self { group: group.to_owned(), from: from.as_millisecond(), seen: HashSet::new() }
+        Self { group: group.to_owned(), from: from.as_millisecond(), seen: HashMap::new() }
     }
 }
 
@@ -64,7 +65,7 @@ impl Cloud {
             for event in page.events.unwrap_or_default() {
                 let at = event.timestamp.unwrap_or_default();
                 newest = newest.max(at);
-                if tail.seen.insert(event.event_id.unwrap_or_default()) {
+                if tail.seen.insert(event.event_id.unwrap_or_default(), at).is_none() {
                     lines.push(Line {
                         at: Timestamp::from_millisecond(at).unwrap_or_default(),
                         stream: event.log_stream_name.unwrap_or_default(),
@@ -78,6 +79,7 @@ impl Cloud {
             }
         }
         tail.from = tail.from.max(newest - LATE_MS);
+        tail.seen.retain(|_, at| *at >= tail.from);
         lines.sort_by_key(|line| line.at);
         Ok(lines)
     }

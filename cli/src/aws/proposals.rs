@@ -82,7 +82,7 @@ impl Cloud {
             .template_body(&wish.template)
             .set_parameters(Some(given.chain(kept).collect()))
             .set_tags(Some(tags.collect()))
-            .capabilities(Capability::CapabilityNamedIam)
+            .capabilities(Capability::CapabilityIam)
             .set_deployment_mode(wish.revert_drift.then_some(DeploymentMode::RevertDrift));
         let made = match request.send().await {
             Ok(made) => made,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::cloud::Site;
-use super::cloud::follow::{Screen, follow};
+use super::cloud::follow::{Screen, follow, follow_others};
 use super::interrupted;
 use crate::args::deploy::Destroy;
 use crate::aws::stacks::{Since, Stack};
@@ -97,10 +97,7 @@ pub(super) async fn delete(site: &Site, stack: &Stack, screen: &Screen<'_>) -> R
     let cloud = &site.cloud;
     let mut status = stack.status;
     if status.is_busy() && status != StackStatus::DeleteInProgress {
-        screen
-            .line(&format!("{} is being changed by somebody or an earlier run: following that", stack.name));
-        let mut reader = cloud.reader(&stack.id, Since::RunThatGoesOn).await?;
-        let followed = follow(cloud, &stack.id, &mut reader, Tree::new(&stack.name, []), screen).await?;
+        let followed = follow_others(cloud, stack, screen).await?;
         let Some(now) = followed.status else { return Ok(()) };
         status = now;
     }

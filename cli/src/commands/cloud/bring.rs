@@ -65,10 +65,7 @@ impl Site {
                 Step::Look => Event::Found(way.look().await?),
                 Step::Follow { ours } => {
                     if !ours {
-                        screen.line(&format!(
-                            "{} is being changed by somebody or an earlier run: following that",
-                            way.name
-                        ));
+                        screen.says_others(&way.name);
                     }
                     way.follow(Since::RunThatGoesOn).await?
                 }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::aws::Cloud;
 use crate::aws::services::cluster_and_name;
-use crate::aws::stacks::Reader;
+use crate::aws::stacks::{Reader, Since, Stack};
 use crate::deploy::cause::Evidence;
 use crate::deploy::status::StackStatus;
 use crate::deploy::tree::{Event, SERVICE, Tree};
@@ -64,6 +64,11 @@ impl<'a> Screen<'a> {
     /// Writes a line that stays.
     pub(in crate::commands) fn line(&self, text: &str) {
         self.progress.above(self.output, text);
+    }
+
+    /// Says that it was not this run that began what is followed.
+    pub(in crate::commands) fn says_others(&self, stack: &str) {
+        self.line(&format!("{stack} is being changed by somebody or an earlier run: following that"));
     }
 
     /// Does something that writes to the terminal itself, as asking does.
@@ -163,6 +168,17 @@ pub(in crate::commands) async fn follow(
         }
         sleep(wait).await;
     }
+}
+
+/// Follows what somebody else, or an earlier run, is doing to a stack.
+pub(in crate::commands) async fn follow_others(
+    cloud: &Cloud,
+    stack: &Stack,
+    screen: &Screen<'_>,
+) -> Result<Followed> {
+    screen.says_others(&stack.name);
+    let mut reader = cloud.reader(&stack.id, Since::RunThatGoesOn).await?;
+    follow(cloud, &stack.id, &mut reader, Tree::new(&stack.name, []), screen).await
 }
 
 /// Whether CloudFormation is done. What has just been begun may not have changed the stack's state yet: then the

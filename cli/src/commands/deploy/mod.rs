@@ -9,17 +9,15 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::cloud::bring::{Brought, Options};
-use super::cloud::follow::{Screen, follow};
+use super::cloud::follow::{Screen, follow_others};
 use super::cloud::images::{Artifacts, Zip};
 use super::cloud::{Site, Stacks};
 use super::interrupted;
 use crate::args::deploy::Deploy;
-use crate::aws::stacks::Since;
 use crate::confirm::confirm;
 use crate::deploy::environment::Part;
 use crate::deploy::plan::Plan;
 use crate::deploy::run::Outcome;
-use crate::deploy::tree::Tree;
 use crate::endpoint::Where;
 use crate::error::{Failure, Result};
 use crate::exit::Exit;
@@ -169,9 +167,7 @@ async fn settled(site: &Site, screen: &Screen<'_>) -> Result<Stacks> {
     loop {
         let stacks = site.find().await?;
         let Some(busy) = stacks.values().find(|stack| stack.status.is_busy()) else { return Ok(stacks) };
-        screen.line(&format!("{} is being changed by somebody or an earlier run: following that", busy.name));
-        let mut reader = site.cloud.reader(&busy.id, Since::RunThatGoesOn).await?;
-        follow(&site.cloud, &busy.id, &mut reader, Tree::new(&busy.name, []), screen).await?;
+        follow_others(&site.cloud, busy, screen).await?;
     }
 }
 
