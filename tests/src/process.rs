@@ -134,6 +134,12 @@ impl Process {
         pids.filter(marked).filter(|pid| *pid != self.child.id()).collect()
     }
 
+    /// The Janus that it started, however many, in no order.
+    pub fn januses(&self) -> Vec<u32> {
+        let named = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        self.strays().into_iter().filter(|pid| named(pid).trim() == "janus").collect()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

@@ -3,11 +3,12 @@
 //! They share two cores with video encoders: run them with `--test-threads 1`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is a test")]
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use mobz_tests::{Coturn, Media, Process, Redis, SOON, Stack, eventually, is_inside};
+use mobz_tests::{Coturn, Media, Process, Redis, SOON, Stack, eventually, is_inside, mobzctl};
 
 /// How long one spec file may take.
 const SPEC_MAX: Duration = Duration::from_secs(400);
@@ -89,11 +90,50 @@ fn pages_meet_over_two_munits() {
     spec("m2m", &settings);
 }
 
+#[tokio::test]
+async fn a_call_goes_on_when_a_munit_dies() {
+    if !is_inside("a_call_goes_on_when_a_munit_dies") {
+        return;
+    }
+    let redis = Redis::start().unwrap();
+    let stack = Stack::up_with(&["--redis", &redis.url()]);
+    let munits = ["m1", "m2"].map(|munit| (munit, regulator(&redis, munit)));
+    eventually("both munits take stations", async || {
+        let munits = stack.api().get("/v1/munits").await;
+        let active = munits["munits"].as_array()?.iter().filter(|munit| munit["state"] == "active");
+        (active.count() == 2).then_some(())
+    })
+    .await;
+    let pids = |regulator: &Process| [vec![regulator.id()], regulator.januses()].concat();
+    let pids: BTreeMap<_, _> = munits.iter().map(|(munit, process)| (munit, pids(process))).collect();
+    let pids = serde_json::to_string(&pids).unwrap();
+    tokio::task::spawn_blocking(move || {
+        let ctl = stack.mobzctl();
+        let settings = [
+            ("MOBZ_DEMO_URL", &*stack.demo),
+            ("MOBZ_CTL", ctl.get_program().to_str().unwrap()),
+            ("MOBZ_ENDPOINT", &stack.control),
+            ("MOBZ_MUNIT_PIDS", &pids),
+        ];
+        spec("failover", &settings);
+    })
+    .await
+    .unwrap();
+}
+
 #[test]
 fn every_page_shows_as_it_should() {
     let stack = Stack::up();
     let shots = stack.process.directory();
     spec("screens", &[("MOBZ_DEMO_URL", &stack.demo), ("MOBZ_SHOTS", shots.to_str().unwrap())]);
+}
+
+/// `launch regulator` with a Janus of its own: a munit that can be killed alone.
+fn regulator(redis: &Redis, munit: &str) -> Process {
+    let mut command = mobzctl();
+    command.args(["launch", "regulator", "--munit", munit, "--redis", &redis.url(), "--spawn-janus"]);
+    command.env("XDG_RUNTIME_DIR", redis.directory());
+    Process::start(&mut command)
 }
 
 async fn plays(stack: Stack) {

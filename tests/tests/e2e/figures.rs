@@ -5,7 +5,7 @@ use std::process::Command;
 use mobz_tests::{Client, Peer, Redis, SOON, Stack, eventually, is_inside};
 use serde_json::{Value, json};
 
-use crate::munit::{ROOM, is_janus, joined, publish_somewhere, spawning, watch};
+use crate::munit::{ROOM, joined, publish_somewhere, spawning, watch};
 
 /// What `mobzctl … --output json` prints.
 async fn mobzctl(stack: &Stack, arguments: &[&str]) -> Value {
@@ -125,7 +125,7 @@ async fn whatever_becomes_of_a_munit_is_told_as_it_happens() {
     let (mut ann, _) = joined(&stack, "ann", true).await;
     let (_sends, station) = publish_somewhere(&mut ann).await;
 
-    let janus = regulator.strays().into_iter().find(|pid| is_janus(*pid)).unwrap();
+    let janus = regulator.januses().pop().unwrap();
     assert!(Command::new("kill").args(["-9", &janus.to_string()]).status().unwrap().success());
     until("munit.starting").await;
     until("munit.active").await;

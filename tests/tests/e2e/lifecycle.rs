@@ -7,9 +7,7 @@ use mobz_core::munit;
 use mobz_tests::{Coturn, Peer, Process, Redis, SOON, Signal, Stack, eventually, is_inside, mobzctl};
 use serde_json::{Value, json};
 
-use crate::munit::{
-    Call, answered, call, change, is_janus, joined, publish, publish_somewhere, spawning, watch,
-};
+use crate::munit::{Call, answered, call, change, joined, publish, publish_somewhere, spawning, watch};
 
 /// The munit a station is on.
 fn munit_of(station: &str) -> String {
@@ -155,7 +153,7 @@ async fn the_janus_of_a_killed_regulator_goes_on_and_is_the_next_ones() {
 
 /// Kills the Janus that a process has started.
 fn kill_janus_of(process: &Process) {
-    let janus = process.strays().into_iter().find(|pid| is_janus(*pid)).expect("it has a Janus");
+    let janus = process.januses().pop().expect("it has a Janus");
     let killed = std::process::Command::new("kill").args(["-9", &janus.to_string()]).status().unwrap();
     assert!(killed.success());
 }
@@ -186,7 +184,7 @@ async fn a_stack_that_is_killed_leaves_no_janus() {
         return;
     }
     let mut stack = Stack::up_with(&["--munits", "1"]);
-    let is_there = |process: &Process| process.strays().into_iter().any(is_janus);
+    let is_there = |process: &Process| !process.januses().is_empty();
     assert!(is_there(&stack.process));
     stack.process.signal(Signal::KILL);
     stack.process.wait(SOON);

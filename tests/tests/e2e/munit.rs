@@ -244,7 +244,7 @@ async fn a_janus_that_is_killed_gives_its_stations_up_at_once_and_publishers_go_
 
     // Whichever has the station: both die, and both come back.
     let januses = eventually("there are two Janus", async || {
-        let pids: Vec<u32> = stack.process.strays().into_iter().filter(|pid| is_janus(*pid)).collect();
+        let pids = stack.process.januses();
         (pids.len() == 2).then_some(pids)
     })
     .await;
@@ -257,10 +257,6 @@ async fn a_janus_that_is_killed_gives_its_stations_up_at_once_and_publishers_go_
     }
     let (_sends, station) = publish_somewhere(&mut ann).await;
     watch(&mut bob, &station).await.sees(10).await;
-}
-
-pub(crate) fn is_janus(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "janus")
 }
 
 #[tokio::test]
