@@ -1,10 +1,12 @@
 //! The container engine of this machine: docker, podman or buildah, whichever works.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Child;
 
 use crate::aws::images::Login;
 use crate::error::{Failure, Result, os};
@@ -45,33 +47,43 @@ impl Engine {
         })
     }
 
-    /// Builds an image of a checkout.
-    pub fn build(self, name: &str, dockerfile: &Path, context: &Path) -> Result<()> {
+    /// Builds an image of a checkout; `platform` (`linux/arm64`) where it is for other machines than this one.
+    pub async fn build(
+        self,
+        name: &str,
+        platform: Option<&str>,
+        dockerfile: &Path,
+        context: &Path,
+    ) -> Result<()> {
         // Health checks are Docker's own: the format of OCI, which the others build unless told, has none.
         let format: &[&str] = match self {
             Self::Docker => &[],
             Self::Podman | Self::Buildah => &["--format", "docker"],
         };
         let mut command = self.command(&[&["build", "--tag", name], format, &["--file"]].concat());
-        command.arg(dockerfile).arg(context);
-        self.run(&mut command, &format!("cannot build {name}"), None)
+        command.arg(dockerfile);
+        if let Some(platform) = platform {
+            command.args(["--platform", platform]);
+        }
+        command.arg(context);
+        self.run(command, &format!("cannot build {name}"), None).await
     }
 
     /// Logs in to a registry.
-    pub fn login(self, login: &Login) -> Result<()> {
-        let mut command =
+    pub async fn login(self, login: &Login) -> Result<()> {
+        let command =
             self.command(&["login", "--username", &login.user, "--password-stdin", &login.registry]);
-        self.run(&mut command, &format!("cannot log in to {}", login.registry), Some(&login.password))
+        self.run(command, &format!("cannot log in to {}", login.registry), Some(&login.password)).await
     }
 
     /// Gives an image another name.
-    pub fn tag(self, name: &str, other: &str) -> Result<()> {
-        self.run(&mut self.command(&["tag", name, other]), &format!("there is no image {name}"), None)
+    pub async fn tag(self, name: &str, other: &str) -> Result<()> {
+        self.run(self.command(&["tag", name, other]), &format!("there is no image {name}"), None).await
     }
 
     /// Pushes an image to the registry that its name says.
-    pub fn push(self, name: &str) -> Result<()> {
-        self.run(&mut self.command(&["push", name]), &format!("cannot push {name}"), None)
+    pub async fn push(self, name: &str) -> Result<()> {
+        self.run(self.command(&["push", name]), &format!("cannot push {name}"), None).await
     }
 
     fn works(self) -> bool {
@@ -88,8 +100,8 @@ impl Engine {
         command
     }
 
-    /// Runs it; what it says goes to stderr, for data alone goes to stdout.
-    fn run(self, command: &mut Command, what: &str, input: Option<&str>) -> Result<()> {
+    /// Runs it; what it says goes to stderr, for data alone goes to stdout. It is asked to end when this is dropped.
+    async fn run(self, command: Command, what: &str, input: Option<&str>) -> Result<()> {
         let failed = |why: String| {
             Failure::failed(
                 what,
@@ -98,14 +110,30 @@ impl Engine {
             )
         };
         let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        let mut command = tokio::process::Command::from(command);
         let child = command.stdin(stdin).stdout(Stdio::from(std::io::stderr())).spawn();
-        let mut child =
+        let child =
             child.map_err(|error| failed(format!("{} does not start: {}", self.as_str(), os(&error))))?;
-        if let (Some(input), Some(mut stdin)) = (input, child.stdin.take()) {
+        let mut running = Running(child);
+        if let (Some(input), Some(mut stdin)) = (input, running.0.stdin.take()) {
             // One that does not read it says why by its exit code.
-            let _ = stdin.write_all(input.as_bytes());
+            let _ = stdin.write_all(input.as_bytes()).await;
         }
-        let status = child.wait().map_err(|error| failed(os(&error)))?;
+        let status = running.0.wait().await.map_err(|error| failed(os(&error)))?;
         if status.success() { Ok(()) } else { Err(failed(format!("{} ended with {status}", self.as_str()))) }
+    }
+}
+
+/// An engine at work. Nobody waits for it any more when it is dropped: then it is asked to end, and not killed, so
+/// that it takes along the containers in which it builds.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended has no id.
+        let pid = self.0.id().and_then(|pid| Pid::from_raw(pid.try_into().ok()?));
+        if let Some(pid) = pid {
+            let _gone_already = kill_process(pid, Signal::TERM);
+        }
     }
 }

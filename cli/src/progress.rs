@@ -60,6 +60,19 @@ impl Progress {
         self.bar.suspend(act)
     }
 
+    /// Goes away, for a program that writes to the terminal itself, until it is told to come [`Progress::back`].
+    pub fn away(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    /// Moves again.
+    pub fn back(&self, output: &Output) {
+        self.bar.reset();
+        if output.is_live() {
+            self.bar.enable_steady_tick(TICK);
+        }
+    }
+
     /// Writes a lasting line above the spinner.
     pub fn above(&self, output: &Output, text: &str) {
         self.bar.suspend(|| output.note(text));

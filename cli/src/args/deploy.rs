@@ -103,10 +103,13 @@ pub struct Plan {
 #[command(after_help = "Examples:
   mobzctl deploy
   mobzctl deploy --yes --output json            in a pipeline: one JSON document, exit code 0 or not
+  mobzctl deploy --checkout ~/src/mobz          build the images that the registry lacks of these sources
   mobzctl deploy --migrate                      move live stations off old munits instead of waiting
 
 Shows the plan, asks, then brings up stack after stack and rolls the munits: new ones up, old ones
-drained and stopped, no call cut. Run again after anything - a failure, Ctrl-C, a lost connection - it
+drained and stopped, no call cut. Images that the registry lacks are built of a checkout of MobZ and pushed;
+where that cannot be (no checkout, no container engine), the images that run stay, and where none run it
+stops with exit code 4. Run again after anything - a failure, Ctrl-C, a lost connection - it
 goes on where it stopped; with nothing to change it changes nothing. Ctrl-C stops waiting (exit code
 130): what CloudFormation is at goes on, and `mobzctl status --watch` follows it.")]
 pub struct Deploy {
@@ -119,6 +122,12 @@ pub struct Deploy {
     /// Move live stations of old munits to new ones, make before break, instead of waiting for their end
     #[arg(long)]
     pub migrate: bool,
+    /// The checkout of MobZ of which images are built that the registry lacks
+    #[arg(long, default_value = ".", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub checkout: PathBuf,
+    /// docker, podman or buildah, for these images; the first that works when not named
+    #[arg(long, env = "MOBZ_ENGINE", value_name = "PROGRAM")]
+    pub engine: Option<crate::engine::Engine>,
     /// Begin the next stack that changes and return; running it again goes on
     #[arg(long)]
     pub detach: bool,
@@ -250,8 +259,8 @@ pub struct ImageBuild {
   mobzctl image push --yes
   mobzctl image push signaling --yes
 
-The registry is a stack of the environment: where it is not there yet, `mobzctl deploy` makes it and stops for
-want of images. An image whose tag is there already is not pushed again: a tag stays what it is.")]
+The registry is a stack of the environment: where it is not there yet, `mobzctl deploy` makes it, and builds and
+pushes what it lacks; this is for images that were built elsewhere. An image whose tag is there already is not pushed again: a tag stays what it is.")]
 pub struct ImagePush {
     #[command(flatten)]
     #[allow(missing_docs, reason = "says it itself")]

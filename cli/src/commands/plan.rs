@@ -21,7 +21,7 @@ pub async fn run(args: &Plan, output: &Output) -> Result<Exit> {
     for image in &artifacts.missing {
         let tag = &site.config.images.tag;
         output.note(&format!(
-            "image {} {tag} is not in the registry yet: `mobzctl image push` puts it there",
+            "image {} {tag} is not in the registry yet: `mobzctl deploy` builds and pushes it, in a checkout of MobZ",
             image.as_str()
         ));
     }

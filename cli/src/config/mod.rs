@@ -58,6 +58,25 @@ pub enum Architecture {
     Arm,
 }
 
+impl Architecture {
+    /// As container engines call it.
+    pub const fn platform(self) -> &'static str {
+        match self {
+            Self::X86 => "linux/amd64",
+            Self::Arm => "linux/arm64",
+        }
+    }
+
+    /// Whether this machine has it.
+    pub fn is_of_this_machine(self) -> bool {
+        let name = match self {
+            Self::X86 => "x86_64",
+            Self::Arm => "aarch64",
+        };
+        std::env::consts::ARCH == name
+    }
+}
+
 /// An environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

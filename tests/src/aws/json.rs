@@ -86,6 +86,11 @@ pub(super) fn answer(shared: &Shared, action: &str, body: &Value) -> Answer {
             }
             json!({ "imageDetails": [{ "imageDigest": digest(&name, tag), "imageTags": [tag] }] })
         }
+        "PutImage" => {
+            let (name, tag) = (text("repositoryName"), text("imageTag"));
+            world.images.insert((name.clone(), tag.clone()));
+            json!({ "image": { "imageId": { "imageDigest": digest(&name, &tag), "imageTag": tag } } })
+        }
         "GetAuthorizationToken" => json!({ "authorizationData": [{
             "authorizationToken": STANDARD.encode("AWS:password"),
             "proxyEndpoint": format!("https://{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"),

@@ -1,6 +1,7 @@
 //! `plan`, `deploy`, `destroy` and what goes with them, against a stand-in for AWS that evaluates the templates.
 
 mod failures;
+mod images;
 mod life;
 mod moto;
 mod operating;

@@ -76,6 +76,14 @@ impl<'a> Screen<'a> {
         self.progress.suspend(ask)
     }
 
+    /// Does something for which another program writes to the terminal.
+    pub(in crate::commands) async fn leave<T>(&self, work: impl Future<Output = T>) -> T {
+        self.progress.away();
+        let done = work.await;
+        self.progress.back(self.output);
+        done
+    }
+
     /// What would go on by itself if this ended now.
     pub(in crate::commands) fn goes_on(&self) -> Option<String> {
         self.goes_on.borrow().clone()

@@ -1,6 +1,7 @@
 //! `mobzctl deploy`.
 
 mod roll;
+mod supply;
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -8,9 +9,10 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use self::supply::{Supply, supplied};
 use super::cloud::bring::{Brought, Options};
 use super::cloud::follow::{Screen, follow_others};
-use super::cloud::images::{Artifacts, Zip};
+use super::cloud::images::Zip;
 use super::cloud::{Site, Stacks};
 use super::interrupted;
 use crate::args::deploy::Deploy;
@@ -32,6 +34,8 @@ struct Report {
     changed: bool,
     /// Whether all of it is done: not with `--detach`.
     complete: bool,
+    /// The images that were built and pushed, with repository and tag.
+    images: Vec<String>,
     stacks: Vec<Line>,
     munits: Option<roll::Rolled>,
     outputs: std::collections::BTreeMap<String, String>,
@@ -55,7 +59,8 @@ pub async fn run(args: &Deploy, place: &Where, output: &Output) -> Result<Exit> 
     let timed_out = tokio::time::sleep(args.timeout);
     let work = deploy(&site, zip.as_ref(), args, place, output, &screen);
     tokio::select! {
-        done = work => done,
+        // The interruption first: on a terminal it also ends the engine that builds an image, which is no failure then.
+        biased;
         () = interrupted => {
             let goes_on = screen.goes_on();
             drop(screen);
@@ -67,6 +72,7 @@ pub async fn run(args: &Deploy, place: &Where, output: &Output) -> Result<Exit> 
             let why = format!("there was something left after {}", span(args.timeout.as_secs()));
             Err(Failure::timed_out("the deployment is not done", why, left(goes_on.as_deref(), "not waiting any more")))
         }
+        done = work => done,
     }
 }
 
@@ -99,7 +105,11 @@ async fn deploy(
     if rolls {
         screen.line("munits: an earlier roll is not finished; it goes on after the stacks");
     }
-    if plan.has_changes() || rolls {
+    let supply = Supply::due(site, &stacks, &artifacts, args);
+    if let Some(supply) = &supply {
+        screen.line(&supply.words(&stacks));
+    }
+    if plan.has_changes() || rolls || supply.is_some_and(|supply| supply.builds()) {
         let what = format!("This changes environment {} in {}", site.config.environment, site.cloud.region);
         screen.pause(|| confirm(output, args.yes, &what))?;
     }
@@ -138,7 +148,9 @@ async fn deploy(
             seconds: began.elapsed().as_secs(),
         });
         if part == Part::Registry {
-            artifacts = supplied(site, &stacks, zip, screen).await?;
+            (artifacts, report.images) = supplied(site, &stacks, zip, args, output, screen).await?;
+            // What runs them is looked at, whatever the plan says: it could not know them.
+            report.changed |= !report.images.is_empty();
         }
     }
     for part in Part::ALL.into_iter().rev().filter(|part| !part.is_wanted(&site.config)) {
@@ -171,35 +183,6 @@ async fn settled(site: &Site, screen: &Screen<'_>) -> Result<Stacks> {
     }
 }
 
-/// The artifacts, once there is a registry to have them: what is missing is put there.
-async fn supplied(site: &Site, stacks: &Stacks, zip: Option<&Zip>, screen: &Screen<'_>) -> Result<Artifacts> {
-    if let (Some(zip), Some(bucket)) = (zip, Site::output(stacks, "ArtifactsBucket")) {
-        screen.say("uploading the Lambda");
-        if site.upload(bucket, zip).await? {
-            screen.line("uploaded the Lambda");
-        }
-    }
-    let artifacts = site.artifacts(stacks, zip).await?;
-    let wanted_now = artifacts.missing.iter().filter(|image| !is_running(stacks, image.parameter()));
-    let missing: Vec<&str> = wanted_now.map(|image| image.as_str()).collect();
-    if missing.is_empty() {
-        return Ok(artifacts);
-    }
-    Err(Failure::refused(
-        format!("cannot go on without the images {}", missing.join(", ")),
-        format!("the registry has none with the tag {}", site.config.images.tag),
-        format!(
-            "put them there with `mobzctl image push {}`, then deploy again: it goes on from here",
-            missing.join(" ")
-        ),
-    ))
-}
-
-/// Whether a stack has a value for this parameter that it can keep.
-fn is_running(stacks: &Stacks, parameter: &str) -> bool {
-    stacks.values().any(|stack| stack.parameters.contains_key(parameter))
-}
-
 fn changes(plan: &Plan, name: &str) -> bool {
     plan.stacks.iter().any(|stack| stack.stack == name && (stack.changes > 0 || stack.first.is_some()))
 }
@@ -214,7 +197,9 @@ fn show(report: &Report, output: &Output) -> Result<()> {
             return format!("nothing to change: {} is as mobz.yaml says", report.environment);
         }
         let done = report.stacks.iter().filter(|line| line.outcome != "unchanged");
-        let lines: Vec<String> = done.map(|line| format!("{}  {}", line.stack, line.outcome)).collect();
+        let done = done.map(|line| format!("{}  {}", line.stack, line.outcome));
+        let pushed = report.images.iter().map(|name| format!("{name}  pushed"));
+        let lines: Vec<String> = pushed.chain(done).collect();
         let mut text = lines.join("\n");
         if let Some(rolled) = report.munits.as_ref().filter(|rolled| rolled.replaced > 0) {
             let _ = write!(text, "\nmunits  {}", rolled.words());

@@ -42,7 +42,10 @@ fn engine() -> Check {
         Ok(engine) => Check::ok("container engine", engine.as_str()),
         Err(failure) => Check::warn(
             "container engine",
-            format!("{}; `image build` needs one", failure.why()),
+            format!(
+                "{}; `image build` needs one, and `deploy` for images that the registry lacks",
+                failure.why()
+            ),
             failure.remedy(),
         ),
     }

@@ -1,7 +1,7 @@
 //! `mobzctl image …`.
 
-mod build;
-mod push;
+pub(super) mod build;
+pub(super) mod push;
 
 use crate::args::deploy::{Image, Images};
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::output::Output;
 /// Runs a verb of `image`.
 pub async fn run(verb: Image, output: &Output) -> Result<Exit> {
     match verb {
-        Image::Build(args) => build::run(&args, output),
+        Image::Build(args) => build::run(&args, output).await,
         Image::Push(args) => push::run(&args, output).await,
     }
 }

@@ -20,7 +20,7 @@ pub(super) async fn run(args: &ImagePush, output: &Output) -> Result<Exit> {
         Failure::not_found(
             "cannot push images",
             format!("environment {} has no registry yet", site.config.environment),
-            "`mobzctl deploy` makes it, and stops there for want of images; then push",
+            "`mobzctl deploy` makes it, and builds and pushes itself what it lacks",
         )
     })?;
     let (mut there, mut work) = (Vec::new(), Vec::new());
@@ -44,12 +44,7 @@ pub(super) async fn run(args: &ImagePush, output: &Output) -> Result<Exit> {
         let names: Vec<&str> = work.iter().map(|(_, name)| name.as_str()).collect();
         confirm(output, args.yes, &format!("This pushes {}", names.join(", ")))?;
         let engine = Engine::find(args.images.engine)?;
-        engine.login(&site.cloud.registry_login().await?)?;
-        for (local, name) in &work {
-            output.note(&format!("pushing {name}"));
-            engine.tag(local, name)?;
-            engine.push(name)?;
-        }
+        push(&site, &work, engine, output).await?;
     }
     let pushed: Vec<&String> = work.iter().map(|(_, name)| name).collect();
     output.document(&json!({ "pushed": pushed, "there": there }), |_| {
@@ -58,4 +53,20 @@ pub(super) async fn run(args: &ImagePush, output: &Output) -> Result<Exit> {
         pushed.chain(there).collect::<Vec<_>>().join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// Pushes images to the environment's registry: what each is called on this machine, and there.
+pub(in crate::commands) async fn push(
+    site: &Site,
+    work: &[(String, String)],
+    engine: Engine,
+    output: &Output,
+) -> Result<()> {
+    engine.login(&site.cloud.registry_login().await?).await?;
+    for (local, name) in work {
+        output.note(&format!("pushing {name}"));
+        engine.tag(local, name).await?;
+        engine.push(name).await?;
+    }
+    Ok(())
 }

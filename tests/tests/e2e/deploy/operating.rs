@@ -1,12 +1,8 @@
-//! Looking after what stands: scaling, drift, doctor, images.
+//! Looking after what stands: scaling, drift, doctor.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use mobz_tests::{SOON, Signal};
 
-use mobz_tests::{Aws, SOON, Signal};
-
-use super::{IMAGES, Site};
+use super::Site;
 
 #[test]
 fn munits_are_scaled_within_their_bounds_and_busy_ones_stay() {
@@ -88,68 +84,4 @@ fn doctor_tells_of_credentials_and_of_what_is_deployed() {
     let seen = checks(&site);
     assert_eq!(of(&seen, "aws")["verdict"], "fail");
     assert!(of(&seen, "aws").to_string().contains("log in again"), "{seen:?}");
-}
-
-/// A program of this name that notes how it was called, and what was typed into it.
-fn program(site: &Site, name: &str) -> (PathBuf, PathBuf) {
-    let (folder, log) = (site.path().join("bin"), site.path().join("called"));
-    fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(name);
-    let text = "#!/bin/sh\necho \"$(basename \"$0\") $*\" >> \"$CALLED\"\n\
-                case \"$*\" in *--password-stdin*) cat >> \"$CALLED\"; echo >> \"$CALLED\";; esac\n";
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    (folder, log)
-}
-
-fn with_program(site: &Site, name: &str, arguments: &[&str]) -> (Option<i32>, String) {
-    let (folder, log) = program(site, name);
-    let _ = fs::remove_file(&log);
-    let mut command = site.command(arguments);
-    command.env("PATH", format!("{}:/usr/bin:/bin", folder.display())).env("CALLED", &log);
-    let output = command.output().unwrap();
-    let called = fs::read_to_string(&log).unwrap_or_default();
-    (output.status.code(), called + &String::from_utf8_lossy(&output.stderr))
-}
-
-#[test]
-fn images_are_built_by_the_engine_that_is_named_and_pushed_once() {
-    let site = Site::with(Aws::start());
-    site.run(&["deploy", "--yes"]).failed(4);
-    let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    let build = ["image", "build", "origin", "coturn", "--engine", "podman", "--checkout", checkout];
-    let (code, called) = with_program(&site, "podman", &build);
-    assert_eq!(code, Some(0), "{called}");
-    let tag = env!("CARGO_PKG_VERSION");
-    let line = format!(
-        "podman build --tag mobz/origin:{tag} --format docker --file {checkout}/templates/images/origin/Dockerfile {checkout}"
-    );
-    assert!(called.contains(&line), "{called}");
-    assert!(called.contains(&format!("podman build --tag mobz/coturn:{tag} ")), "{called}");
-
-    let registry = "123456789012.dkr.ecr.eu-central-1.amazonaws.com";
-    site.aws.has_image("demo/regulator", tag);
-    let push = ["image", "push", "--engine", "buildah"];
-    let (code, told) = with_program(&site, "buildah", &push);
-    assert_eq!(code, Some(4), "{told}");
-    let (code, called) = with_program(&site, "buildah", &[&push[..], &["--yes"]].concat());
-    assert_eq!(code, Some(0), "{called}");
-    assert!(
-        called.contains(&format!("buildah login --username AWS --password-stdin {registry}\npassword\n"))
-    );
-    for image in IMAGES.into_iter().filter(|image| *image != "regulator") {
-        let tagged = format!("buildah tag mobz/{image}:{tag} {registry}/demo/{image}:{tag}");
-        let pushed = format!("buildah push {registry}/demo/{image}:{tag}");
-        assert!(called.contains(&tagged) && called.contains(&pushed), "{called}");
-    }
-    assert!(!called.contains("demo/regulator"), "a tag that is there stays what it is: {called}");
-}
-
-#[test]
-fn images_without_an_engine_or_a_registry_say_what_is_missing() {
-    let site = Site::with(Aws::start());
-    site.run(&["image", "push", "--yes"]).failed(3).says("has no registry yet");
-    site.run(&["image", "build", "--checkout", "."])
-        .failed(3)
-        .says("name a checkout of MobZ with --checkout");
 }

@@ -7,10 +7,14 @@ use serde_yaml::Value;
 
 use super::Site;
 
+/// A file of the repository.
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
 /// The commands of a job of the example.
 fn commands(job: &str) -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../templates/pipelines/github.yml");
-    let example: Value = serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let example: Value = serde_yaml::from_str(&text("templates/pipelines/github.yml")).unwrap();
     let steps = example["jobs"][job]["steps"].as_sequence().unwrap();
     steps
         .elements
@@ -72,4 +76,13 @@ fn a_pull_request_with_a_wrong_configuration_fails() {
     site.aws.expires(true);
     assert_eq!(run(&site, "plan").0, Some(4));
     assert_eq!(run(&site, "deploy").0, Some(4));
+}
+
+#[test]
+fn the_readme_shows_the_example_as_it_stands() {
+    let readme = text("README.md");
+    let blocks = readme.split("```yaml\n").skip(1);
+    let blocks: Vec<&str> = blocks.filter_map(|block| block.split("\n```\n").next()).collect();
+    let example = text("templates/pipelines/github.yml");
+    assert_eq!(blocks, [example.trim_end()], "README.md holds templates/pipelines/github.yml");
 }
