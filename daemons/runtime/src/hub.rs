@@ -142,7 +142,7 @@ impl Connection {
     }
 
     /// Hands it something meant for a participant: held back until the connection has joined.
-    fn deliver(&self, outbound: Outbound) -> bool {
+    pub(crate) fn deliver(&self, outbound: Outbound) -> bool {
         let mut outbox = self.outbox.lock();
         if outbox.seat.is_none() && !outbox.dead && outbox.close.is_none() {
             let room = outbox.early.len() < OUTBOX_MESSAGES_MAX;

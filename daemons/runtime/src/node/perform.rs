@@ -190,11 +190,9 @@ impl Node {
 
     /// Hands what a room has to say to a participant's connection here.
     pub(super) fn deliver(&self, room: &RoomId, to: ConnectionId, outbound: Outbound) {
-        if self.hub.get(to).is_none() {
-            return self.doubt_connection(room);
-        }
+        let Some(connection) = self.hub.get(to) else { return self.doubt_connection(room) };
         self.metrics.signals_sent.inc();
-        self.hub.deliver(to, outbound);
+        connection.deliver(outbound);
     }
 
     /// Hands a text to a connection of this node, joined or not.
