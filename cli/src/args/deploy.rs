@@ -260,7 +260,8 @@ pub struct ImageBuild {
   mobzctl image push signaling --yes
 
 The registry is a stack of the environment: where it is not there yet, `mobzctl deploy` makes it, and builds and
-pushes what it lacks; this is for images that were built elsewhere. An image whose tag is there already is not pushed again: a tag stays what it is.")]
+pushes what it lacks; this is for images that were built elsewhere. An image whose tag is there already is not
+pushed again: a tag stays what it is.")]
 pub struct ImagePush {
     #[command(flatten)]
     #[allow(missing_docs, reason = "says it itself")]
